@@ -17,8 +17,8 @@ from datetime import date
 from pathlib import Path
 
 from ipyimagegen.core.request import Request
-from ipyimagegen.core.run import Run, Status, to_json
-from ipyimagegen.store import Disk, Store
+from ipyimagegen.core.run import Cost, Run, Status, to_json
+from ipyimagegen.store import Disk, Query, Store
 
 WORDS = (
     "a",
@@ -56,6 +56,7 @@ def run(session, number, clock, draw):
         request=request,
         created=1.7e9 + clock,
         status=Status.DONE,
+        cost=Cost(amount=0.04, currency="USD", basis="table"),
     )
 
 
@@ -94,6 +95,13 @@ def measured(home, runs):
     rows["search, a common word, 20"] = median(lambda _: store.runs(search="fox", limit=20))
     rows["search, nothing found"] = median(lambda _: store.runs(search="zebra", limit=20))
     rows["search in one model, 20"] = median(lambda _: store.runs(search="狐狸", model="dall-e-3", limit=20))
+    filters = {"originals": True, "limit": 20}
+    rows["one endpoint, 20"] = median(lambda _: store.runs(endpoint="openai", **filters))
+    rows["an endpoint without runs"] = median(lambda _: store.runs(endpoint="lab", **filters))
+    rows["since a date, 20"] = median(lambda _: store.runs(since=last.created - 1000, **filters))
+    rows["count, all"] = median(lambda _: store.count(Query(originals=True)))
+    rows["count, a common word"] = median(lambda _: store.count(Query(search="fox", originals=True)))
+    rows["spending by month"] = median(lambda _: store.list_charges(Query()))
     rows["runs of one number, 5"] = median(lambda _: store.runs(number=3, limit=5))
     fresh = [run(session, 1 + turn, runs + turn, draw) for turn in range(TIMES)]
     rows["append"] = median(lambda turn: store.create(fresh[turn]))

@@ -502,6 +502,8 @@ def test_ids(home, start):
         "no image": read(catch(lambda: studio.history["1.2"])),
         "no id": read(catch(lambda: studio.history["x y"])),
         "one run to compare": read(catch(lambda: studio.history.compare(1))),
+        "no session": read(catch(lambda: studio.history.select(session="9999-zzzz"))),
+        "no date": read(catch(lambda: studio.history.search("fox", since="soon"))),
     }
     for name, text in texts.items():
         check("id", name, text)

@@ -26,6 +26,7 @@ from ipyimagegen.core.errors import (
 from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.options import Json, to_half_width
 from ipyimagegen.core.request import PreparedRequest, Request
+from ipyimagegen.core.text import truncate
 
 SCHEMA = 1
 LARGEST = 2**53  # largest number in a record; floats hold every whole number up to it
@@ -387,35 +388,57 @@ def list_price_sources(costs: Iterable[Cost]) -> str:
     return ", ".join(dict.fromkeys(sources))
 
 
-# The ids of runs and images: `3`, `-1`, `3.2`, `1120-k7f2/3`, `1120-k7f2/3.2`, with or without `@`.
+# The ids of runs and images: `3`, `-1`, `3.2`, `1120-k7f2/3`, `1120-k7f2/3.2`, with or without `@`, and
+# ranges: `2-5`, `1120-k7f2/2-5`.
 
 SESSION = r"[0-9]{4}-[a-z0-9]{4}"
 _REF = re.compile(rf"@?(?:({SESSION})/)?(-?\d{{1,9}})(?:\.(\d{{1,3}}))?")
-_RANGE = re.compile(r"(\d{1,9})(?:-|–|\.\.)(\d{1,9})")
+_RANGE = re.compile(rf"@?(?:({SESSION})/)?(\d{{1,9}})(?:-|–|\.\.|…)(\d{{1,9}})")
+_SEPARATORS = re.compile(r"[\s,、]+")
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A run, or an image of it. Without a session: of the current session; negative numbers count back."""
+    """A run, an image of it, or the runs up to `last`.
+
+    Without a session: of the current session; negative numbers count back.
+    """
 
     number: int
     image: int | None = None
     session: str | None = None
+    last: int | None = None
 
     def __str__(self) -> str:
         prefix = f"{self.session}/" if self.session else ""
-        return f"{prefix}{self.number}" + (f".{self.image}" if self.image else "")
+        end = f".{self.image}" if self.image else f"-{self.last}" if self.last else ""
+        return f"{prefix}{self.number}{end}"
+
+
+def parse_ids(text: str) -> tuple[Ref, ...]:
+    """Return the references of ids and ranges that blanks or commas separate. Raises InvalidInput."""
+    words = filter(None, _SEPARATORS.split(to_half_width(text)))
+    return tuple(_parse_range(word) or parse_id(word) for word in words)
+
+
+def _parse_range(text: str) -> Ref | None:
+    """Return the runs of `2-5`, `2..5`, `5-2` or `1120-k7f2/2-5`, or None when `text` is not a range."""
+    match = _RANGE.fullmatch(text)
+    if not match:
+        return None
+    first, last = sorted((int(match[2]), int(match[3])))
+    return Ref(max(first, 1), session=match[1], last=max(last, 1))
 
 
 def parse_id(text: str) -> Ref:
-    """Return the reference that `text` spells. Raises InvalidInput."""
+    """Return the reference of a single run or image. Raises InvalidInput."""
     match = _REF.fullmatch(to_half_width(text).strip())
     if not match or not int(match[2]) or match[3] == "0":
         raise InvalidInput(
             _(
-                "Invalid id {text!r}: use a number such as 3, -1 (the last run), 3.2 (an image of run 3) "
-                "or 1120-k7f2/3 (run 3 of that session).",
-                text=text,
+                "Invalid id {text!r}: use a number such as 3, -1 (the last run), 3.2 (an image of run 3), "
+                "1120-k7f2/3 (run 3 of that session) or a variable that holds a result.",
+                text=truncate(text, 60),
             )
         )
     return Ref(int(match[2]), int(match[3]) if match[3] else None, match[1])
@@ -424,13 +447,6 @@ def parse_id(text: str) -> Ref:
 def to_run_id(image_id: str) -> str:
     """Return the run of an image's lasting id: 1120-k7f2/3 of 1120-k7f2/3.1."""
     return image_id.partition(".")[0]
-
-
-def parse_range(text: str) -> range | None:
-    """Return the numbers of `2-5`, `2..5` or `5-2`, or None when `text` is not a range."""
-    match = _RANGE.fullmatch(to_half_width(text).strip())
-    low, high = sorted(map(int, match.groups())) if match else (0, 0)
-    return range(low, high + 1) if match else None
 
 
 def format_numbers(numbers: Iterable[int]) -> str:

@@ -7,14 +7,16 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from ipyimagegen.core.messages import Message, _, join
+from ipyimagegen.core.messages import PYTHON, Front, Message, _, join, render
 
 DOT = " · "  # between the facts of a line
 NAMED = 4  # names of a long list that are shown
 TEXT_LIMIT = 2000
 NAME_BYTES = 120
 _CELL = 80  # characters of a cell of a table
+_UNBROKEN = 24  # characters of a cell that stays on one line
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 # Windows compares what stands before the first dot, without the blanks at its end.
@@ -68,6 +70,34 @@ def list_some(names: Sequence[str]) -> Message:
     return _("{names} and {count} more", names=shown, count=more) if more > 0 else shown
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of cells, the first of which is the header, and the lines below them; notebooks show HTML."""
+
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+    def to_text(self, front: Front = PYTHON) -> str:
+        """Return the table in columns of a fixed-width font."""
+        table = (
+            [format_table([render(cell, front) for cell in row] for row in self.rows)] if self.rows else []
+        )
+        return "\n".join([*table, *(render(note, front) for note in self.notes)])
+
+    def to_html(self, front: Front = PYTHON) -> str:
+        """Return the table as HTML; every text in it is escaped."""
+        rows = ([render(cell, front) for cell in row] for row in self.rows)
+        table = [format_html_table(rows)] if self.rows else []
+        lines = (escape_html(render(note, front)) for note in self.notes)
+        return "\n".join([*table, *(f"<p>{line}</p>" for line in lines)])
+
+    def __repr__(self) -> str:
+        return escape_hidden(self.to_text())
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
 def format_table(rows: Iterable[Sequence[str]]) -> str:
     """Return rows of cells as columns of a fixed-width font, left-aligned."""
     cells = [[truncate(cell, _CELL) for cell in row] for row in rows]
@@ -76,11 +106,19 @@ def format_table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def format_html_table(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of cells as an HTML table without any style; the first row is its header."""
-    header, *body = [[escape_html(truncate(cell, _CELL)) for cell in row] for row in rows]
+    """Return rows of cells as an HTML table; the first row is its header.
+
+    Only the alignment is styled, in each cell: notebooks align to the right, and break ids at their hyphen.
+    """
+    header, *body = [[truncate(cell, _CELL) for cell in row] for row in rows]
 
     def join_row(row: Sequence[str], tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in row)}</tr>"
+        return f"<tr>{''.join(write_cell(cell, tag) for cell in row)}</tr>"
+
+    def write_cell(cell: str, tag: str) -> str:
+        short = len(cell) <= _UNBROKEN and re.search(r"[\s-]", cell)
+        style = f"text-align:left{';white-space:nowrap' if short else ''}"
+        return f'<{tag} style="{style}">{escape_html(cell)}</{tag}>'
 
     lines = "\n".join(join_row(row, "td") for row in body)
     return f"<table>\n<thead>{join_row(header, 'th')}</thead>\n<tbody>{lines}</tbody>\n</table>"

@@ -16,11 +16,15 @@ from ipyimagegen.notebook.fronts import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.help_text import PAGES
 from ipyimagegen.notebook.parser import NOTHING, expand_home
 from ipyimagegen.notebook.tokenizer import write_word
+from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.session.inputs import SUFFIXES
 from ipyimagegen.session.studio import Studio
 
 _MAGIC = re.compile(r"(?:^|=)\s*%%?(imagine(?:_\w+)?)\s+(.*)$")
 _BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")
+_LASTING = re.compile(r"\d{2}")  # the beginning of a lasting id
+_RECENT = 100  # runs whose lasting ids are offered
+_VALUES = ("--session",)  # flags whose value may be left out
 _OPEN_BRACE = re.compile(r"\{([^\W\d]\w*)?$")
 
 
@@ -46,21 +50,45 @@ def _complete_word(
 ) -> tuple[str, Iterable[str]]:
     """Return the last word of a line, as far as it is completed, and its candidates."""
     page = PAGES.get(magic)
+    own = page.own if page else {}
     *before, fragment = re.split(r"\s+", line)
     flag, equals, value = fragment.partition("=")
     words = "endpoints" if "--server" in (*before, flag) else page.words if page else ""
-    if equals and flag == "--server":
-        return value, _list_names(words, studio)
-    if not (equals and flag in BY_FLAG):
+    if not (equals and (flag in BY_FLAG or flag in own)):
         if fragment.startswith("-"):
             options = [*BY_FLAG, *NEGATED, SETTING] if page and page.options else []
-            return fragment, [*options, *(page.own if page else ()), *HELP]
+            return fragment, [*options, *own, *HELP]
         flag, value = before[-1] if before else "", fragment
-        if flag not in BY_FLAG or BY_FLAG[flag].kind is Kind.FLAG:
-            return fragment, _list_names(words, studio)
+    if flag in own and (own[flag] or equals or flag in _VALUES):
+        return value, _list_own_values(flag, words, studio)
+    if flag not in BY_FLAG or BY_FLAG[flag].kind is Kind.FLAG or not (page and page.options):
+        if words == "ids":
+            value = re.split("[,，]", value)[-1]
+        return value, _list_names(words, studio, names, value)
     if BY_FLAG[flag].lists:
         value = value.rpartition(",")[2]
     return value, list_values(flag, studio, names, value)
+
+
+def _list_own_values(flag: str, words: str, studio: Studio) -> list[str]:
+    """Return the values of a flag that only some magics have."""
+    match flag:
+        case "-m" | "--model" | "--endpoint":
+            return _list_names(f"{BY_FLAG[flag].name}s", studio)
+        case "--server":
+            return _list_names(words, studio)
+        case "--since" | "--before":
+            return ["today", "yesterday", "7d", "30d"]
+        case "--session":
+            return list(dict.fromkeys(run_id.partition("/")[0] for run_id in _list_ids(studio)))
+    return []
+
+
+def _list_ids(studio: Studio) -> list[str]:
+    """Return the lasting ids of the newest runs, of all sessions."""
+    with suppress(ImagineError):  # the next cell reports a store that cannot be read
+        return [run.id for run in studio.store.runs(limit=_RECENT, remembered=True)]
+    return []
 
 
 def _filter(fragment: str, candidates: Iterable[str]) -> list[str]:
@@ -82,11 +110,22 @@ def list_values(
     return list(option.choices)
 
 
-def _list_names(kind: str, studio: Studio) -> list[str]:
-    """Return the names of a kind of words: ids, models or endpoints."""
+def _list_names(
+    kind: str, studio: Studio, names: Mapping[str, Any] = NOTHING, fragment: str = ""
+) -> list[str]:
+    """Return the names of a kind of words: models, endpoints, or ids with the variables that hold results.
+
+    Lasting ids are offered once the first of their digits are typed.
+    """
     match kind:
         case "ids":
-            return [str(number) for number, _run in studio.ledger.numbered()]
+            numbers = [str(number) for number, _run in studio.ledger.numbered()]
+            results = [
+                name
+                for name, value in names.items()
+                if name[0] != "_" and isinstance(value, (Generation, Image, Sweep))
+            ]
+            return [*numbers, *results, *(_list_ids(studio) if _LASTING.match(fragment) else [])]
         case "models":
             return [model.name for model in catalog.load_models()]
         case "endpoints":

@@ -28,10 +28,9 @@ from ipyimagegen.core.options import Value
 from ipyimagegen.core.plan import Plan, PlannedCall, describe_second_jobs
 from ipyimagegen.core.run import format_costs
 from ipyimagegen.core.settings import Settings
-from ipyimagegen.core.text import DOT, escape_hidden, truncate
+from ipyimagegen.core.text import DOT, Table, escape_hidden, truncate
 from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.fronts import CELL, PANEL
-from ipyimagegen.notebook.reports import Table
 from ipyimagegen.results import Bundle, Generation, Image, Pending, Result, bundle_preview
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.scheduler import Batch
@@ -357,7 +356,7 @@ def show_text(text: str) -> None:
 
 def show_table(table: Table) -> None:
     """Show a table as HTML, and as plain text where HTML is not shown."""
-    _display({"text/plain": table.to_text(), "text/html": table.to_html()}, {})
+    _display({"text/plain": table.to_text(CELL), "text/html": table.to_html(CELL)}, {})
 
 
 def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> None:

@@ -11,6 +11,15 @@ from ipyimagegen.core.options import INPUTS, LOCAL, OPTIONS, SENT, Kind, Option
 from ipyimagegen.notebook.fronts import NEGATED
 
 _SETTING = "any other field, unchecked; the value is JSON if it parses as JSON"
+_ID = (
+    "An ID is a variable that holds a result (fox, {fox}, fox[1]), 1120-k7f2/3 (any run ever), -1 (shown "
+    "last), 3 (the number in the caption) or 3.2 (an image)."
+)
+_IDS = (
+    "IDS are any number of variables that hold results (fox, {fox}, fox[1]), 1120-k7f2/3 or 1120-k7f2/2-5 "
+    "(any run ever), -1 (shown last), 3 (the number in the caption), 3.2 (an image) and 2-5."
+)
+_DATES = '2026-11-29, 11-29, today, yesterday, 12h, 3d, 2w, "2026-11-29 14:30"'
 _WITH_CHOICES = (Kind.CHOICE, Kind.WORD)
 
 
@@ -51,37 +60,47 @@ PAGES: Mapping[str, HelpPage] = {
     "imagine_rerun": HelpPage(
         usage=("%imagine_rerun ID [options]", "%%imagine_rerun ID [options]      (a new prompt below)"),
         text="Send the request of a run again, with options or prompt changed, and show what differs. "
-        "Unchanged, it sends (and bills) a new request every time. --NAME default removes an option.",
-        examples=("%imagine_rerun 1 --seed 8", "%%imagine_rerun -1\na red fox at night"),
+        f"Unchanged, it sends (and bills) a new request every time. --NAME default removes an option. {_ID}",
+        examples=(
+            "fox = %imagine a red fox\n%imagine_rerun fox --seed 8",
+            "fox = %imagine a red fox\n\n%%imagine_rerun fox\na red fox at night",
+        ),
         options=True,
         words="ids",
     ),
     "imagine_history": HelpPage(
-        usage=("%imagine_history [3 | 2-5 | -1] [--search TEXT] [--model M] [--all] [-l N]",),
-        text="List the runs of this session, with small images.",
-        examples=("%imagine_history", "%imagine_history --all --search fox -l 10"),
+        usage=(
+            "%imagine_history [IDS] [--search TEXT] [--model M] [--endpoint E] [--since DATE] [--all] [-l N]",
+        ),
+        text=f"List the runs of this session, with small images. {_IDS} Numbers follow the order of the "
+        "session: in what you keep, write variables or full ids. In Python: history.table, "
+        'history.search("fox"), history.to_dataframe().',
+        examples=("%imagine_history", "%imagine_history --all --search fox --since 7d -l 10"),
         flags={
-            "--search TEXT": "only prompts that contain the text",
+            "--search TEXT": "only prompts that contain the text, in any case",
             "-m, --model M": "only this model",
+            "--endpoint E": "only this endpoint",
+            "--since DATE": f"only runs since then: {_DATES}",
             "--all": "the runs of every session",
-            "-l N": "at most N runs, the newest (20)",
+            "-l, --limit N": "at most N runs, the newest (20; with ids all)",
         },
         words="ids",
     ),
     "imagine_show": HelpPage(
         usage=("%imagine_show ID",),
         text="Show a run in full: request as sent, response, mismatches, cost and images. A pending "
-        "download is tried again. An ID is 3, -1 (shown last), 3.2 (an image) or 1120-k7f2/3 (any run ever).",
-        examples=("%imagine_show -1", "%imagine_show 1"),
+        f"download is tried again. {_ID}",
+        examples=("%imagine_show -1", "fox = %imagine a red fox\n%imagine_show fox"),
         words="ids",
     ),
     "imagine_compare": HelpPage(
-        usage=("%imagine_compare ID ID …",),
+        usage=("%imagine_compare IDS",),
         text="Show the images of 2 to 12 runs side by side, and how they differ from the first: prompts word "
-        "by word, [-removed-] {+added+}, then the options. An ID is 3, -1 (shown last), 3.2 (an image), 2-5 "
-        "(runs 2 to 5), 1120-k7f2/3 (any run ever) or {fox} (a variable that holds a result or a sweep). In "
-        "Python: history.compare(1, 2).",
-        examples=("%imagine_compare 1 2", "%imagine_compare -2 -1"),
+        f"by word, [-removed-] {{+added+}}, then the options. {_IDS} In Python: history.compare(fox, owl).",
+        examples=(
+            "fox = %imagine a red fox\nowl = %imagine a grey owl\n%imagine_compare fox owl",
+            "%imagine_compare -2 -1",
+        ),
         words="ids",
     ),
     "imagine_models": HelpPage(
@@ -103,9 +122,11 @@ PAGES: Mapping[str, HelpPage] = {
         examples=("%imagine_endpoints", '%config Imagine.endpoint = "sketch"'),
     ),
     "imagine_cost": HelpPage(
-        usage=("%imagine_cost",),
-        text="Show the calls, images and reused results of this session, and its known spending.",
-        examples=("%imagine_cost", "%imagine --dry-run -n 4 a red fox"),
+        usage=("%imagine_cost [--all]",),
+        text="Show the requests, images and reused results of this session, and its known spending, by "
+        "endpoint. Unknown costs are counted separately.",
+        examples=("%imagine_cost", "%imagine_cost --all"),
+        flags={"--all": "of every session, by month and endpoint"},
     ),
     "imagine_panel": HelpPage(
         usage=("%imagine_panel",),
@@ -124,9 +145,18 @@ PAGES: Mapping[str, HelpPage] = {
         words="endpoints",
     ),
     "imagine_forget": HelpPage(
-        usage=("%imagine_forget ID…",),
-        text="Delete prompts and images of runs. Number, time, cost and what other runs use stay.",
-        examples=("%imagine_forget -1", "%imagine_forget 1 2"),
+        usage=(
+            "%imagine_forget IDS [--yes]",
+            "%imagine_forget [--session [NAME]] [--before DATE] [--yes]",
+        ),
+        text="Delete prompts, inputs and images of runs. Number, time, cost and what other runs use stay. "
+        f"Of more than one run, it first says what it would delete. {_IDS}",
+        examples=("fox = %imagine a red fox\n%imagine_forget fox", "%imagine_forget --before 30d"),
+        flags={
+            "--session": "the runs of this session, or of the session NAME, such as 1120-k7f2",
+            "--before DATE": f"the runs of every session before then: {_DATES}",
+            "--yes": "delete the prompts and images of several runs",
+        },
         words="ids",
     ),
 }

@@ -13,6 +13,7 @@ from ipyimagegen.core.errors import ImagineError, InvalidOption
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.plan import Plan
+from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import completion, parser, reports
@@ -30,10 +31,12 @@ from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
 from ipyimagegen.notebook.parser import Line, resolve_images
 from ipyimagegen.results import Pending, Result
+from ipyimagegen.session.history import LISTED
 from ipyimagegen.session.studio import Studio
+from ipyimagegen.store import Query
 
-LISTED = 20  # runs that %imagine_history shows without -l
 LISTED_MODELS = 40  # models that %imagine_models --server shows without -l
+_READERS: Mapping[str, Any] = {"prompt": None, "ids": parser.read_ids}  # of the words of a line
 
 
 class ImagineMagics:
@@ -50,7 +53,7 @@ class ImagineMagics:
         with self._studio.keys.discreet():
             try:
                 self._studio.keys.refuse(f"{line}\n{cell or ''}")
-                words = page.words != "prompt"
+                words = _READERS.get(page.words, parser.read_word_of_text)
                 parsed = parser.parse_line(line, names, own=page.own, options=page.options, words=words)
                 if parsed.help:
                     print(write_help(name))  # plain text, as `?` shows it
@@ -88,19 +91,21 @@ class ImagineMagics:
         return result
 
     def imagine_history(self, line: Line, *_cell: object) -> None:
-        """List the runs of this session."""
-        ids, everywhere, limit = _read_filters(line)
-        search, model = line.own.get("--search"), line.own.get("--model") or line.own.get("-m")
-        runs = self._studio.history.list_runs(
+        """List runs: of this session, of all sessions, or those of these ids."""
+        history, everywhere = self._studio.history, "--all" in line.own
+        ids = _read_listed_ids(line, everywhere=everywhere)
+        listing = history.list_runs(
             ids,
             everywhere=everywhere,
-            search=str(search) if search else None,
-            model=str(model) if model else None,
-            limit=limit,
+            search=line.get_own("--search"),
+            model=line.get_own("--model", "-m"),
+            endpoint=line.get_own("--endpoint"),
+            since=line.get_own("--since"),
+            limit=_read_limit(line) or (None if ids else LISTED),
         )
-        if sheet := self._studio.history.make_sheet(runs):
+        if sheet := history.make_sheet(listing.runs):
             show_image(sheet)
-        show_text(reports.report_history(runs, self._studio.ledger.in_flight()))
+        show_table(history.to_table(listing))
 
     def imagine_show(self, line: Line, *_cell: object) -> None:
         """Show a run in full."""
@@ -118,7 +123,7 @@ class ImagineMagics:
 
     def imagine_compare(self, line: Line, *_cell: object) -> None:
         """Show runs side by side, with their differences."""
-        show_comparison(self._studio.history.compare(*line.ids))
+        show_comparison(self._studio.history.compare(*line.words))
 
     def imagine_models(self, line: Line, *_cell: object) -> None:
         """List the models of the catalog or of a server, or show a model in full."""
@@ -127,7 +132,7 @@ class ImagineMagics:
             endpoint, *others = words or [None]
             _refuse_words(" ".join(map(str, others)), _("{flag} takes one endpoint", flag="--server"))
             listed = self._studio.list_models(endpoint)
-            show_table(reports.report_server_models(*listed, _read_limit(line, LISTED_MODELS)))
+            show_table(reports.report_server_models(*listed, _read_limit(line) or LISTED_MODELS))
         elif line.words:
             show_text(reports.report_model(" ".join(line.words)))
         else:
@@ -137,9 +142,12 @@ class ImagineMagics:
         """List the endpoints and whether their keys are set."""
         show_table(reports.report_endpoints(self._studio))
 
-    def imagine_cost(self, *_line: object) -> None:
-        """Show the calls and the spending of this session."""
-        show_text(reports.report_cost(*self._studio.ledger.spending()))
+    def imagine_cost(self, line: Line, *_cell: object) -> None:
+        """Show the requests and the spending of this session, or of all sessions by month."""
+        if "--all" in line.own:
+            show_table(reports.report_cost(self._studio.store.list_charges(Query()), monthly=True))
+        else:
+            show_table(reports.report_cost(*self._studio.ledger.spending()))
 
     def imagine_panel(self, *_line: object) -> object:
         """Return the panel, which the cell displays."""
@@ -154,11 +162,31 @@ class ImagineMagics:
         show_text(repr(self._studio.doctor(endpoint, offline="--offline" in line.own)))
 
     def imagine_forget(self, line: Line, *_cell: object) -> None:
-        """Delete prompts and images of runs."""
-        if not line.words:
-            raise _make_id_error("%imagine_forget")
-        forgotten = self._studio.history.forget(line.ids)
-        show_text(reports.report_forgotten(forgotten, self._studio.history))
+        """Delete prompts and images of runs; of several, only when confirmed."""
+        history, store = self._studio.history, self._studio.store
+        runs = self._select_to_forget(line)
+        ids = [run.id for run in runs]
+        if len(runs) > 1 and "--yes" not in line.own:
+            show_text(reports.report_deletion(runs, store.preview_forget(ids)))
+            return
+        edits = history.map_edits()
+        store.forget(ids)
+        show_text(reports.report_forgotten(runs, edits))
+
+    def _select_to_forget(self, line: Line) -> list[Run]:
+        """Return the runs that a line of %imagine_forget names. Raises InvalidOption where it names none."""
+        before, named = line.get_own("--before"), line.own.get("--session")
+        if not named and not before:
+            if not line.words:
+                raise _make_id_error("%imagine_forget")
+            return self._studio.history.select(line.words)
+        session, words = None if named is True else named, list(line.words)
+        if named is True and words:
+            session = words.pop(0)
+        _refuse_words(" ".join(words), _("--session and --before take no ids"))
+        if named and not session:
+            session = self._studio.ledger.session or ""
+        return self._studio.history.select(session=str(session) if named else None, before=before)
 
     def _send(self, user_input: UserInput) -> Result | Pending | None:
         """Carry out a request and show its result, or show its plan for a dry run."""
@@ -211,35 +239,43 @@ def _refuse_words(words: str, reason: str) -> None:
 
 
 def _make_id_error(magic: str) -> InvalidOption:
-    return InvalidOption(_("{magic} needs an id: 3, -1 (shown last) or 1120-k7f2/3.", magic=magic))
+    return InvalidOption(
+        _(
+            "{magic} needs an id: 3, -1 (shown last), 1120-k7f2/3 or a variable that holds a result.",
+            magic=magic,
+        )
+    )
 
 
 def _take_id(line: Line, magic: str) -> str:
     """Return the only id of a line. Raises InvalidOption for none or several."""
-    if not line.ids:
+    if not line.words:
         raise _make_id_error(magic)
-    if len(line.ids) > 1:
-        ids = truncate(" ".join(line.ids), 60)
+    if len(line.words) > 1:
+        ids = truncate(" ".join(line.words), 60)
         raise InvalidOption(
-            _("{magic} takes one id; there are {count}: {ids}.", magic=magic, count=len(line.ids), ids=ids)
+            _("{magic} takes one id; there are {count}: {ids}.", magic=magic, count=len(line.words), ids=ids)
         )
-    return line.ids[0]
+    return line.words[0]
 
 
-def _read_filters(line: Line) -> tuple[str, bool, int]:
-    """Return which runs %imagine_history lists: an id or range, whether all sessions', and how many."""
-    everywhere, (ids, *others) = "--all" in line.own, line.words or [""]
-    limit = _read_limit(line, LISTED)
-    if ids and everywhere:
-        raise InvalidOption(_("--all lists the runs of every session; an id names a run of this session."))
-    example = '--search "a red fox"'
-    _refuse_words(" ".join(others), _("a text of several words is written {example}", example=example))
-    return ids, everywhere, limit
+def _read_listed_ids(line: Line, *, everywhere: bool) -> tuple[str, ...]:
+    """Return the ids of a listing. Raises InvalidOption for ids with --all, and for words of a search."""
+    if line.words and everywhere:
+        raise InvalidOption(_("--all lists the runs of every session; leave it out to list ids."))
+    if line.get_own("--search"):
+        others = [word for word in line.words if not word.lstrip("@-－")[:1].isdigit()]
+        example = '--search "a red fox"'
+        _refuse_words(" ".join(others), _("a text of several words is written {example}", example=example))
+    return line.words
 
 
-def _read_limit(line: Line, usual: int) -> int:
-    """Return the number after -l. Raises InvalidOption."""
-    limit = to_half_width(str(line.own.get("-l", usual)))
+def _read_limit(line: Line) -> int | None:
+    """Return the number after -l, if any. Raises InvalidOption."""
+    typed = line.get_own("--limit", "-l")
+    if typed is None:
+        return None
+    limit = to_half_width(typed)
     if not limit.isascii() or not limit.isdigit() or not int(limit):
         raise InvalidOption(_("-l takes a number, not {text!r}.", text=truncate(limit, 20)))
     return int(limit)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -92,10 +93,10 @@ class Line:
     verbatim: bool = False
     help: bool = False
 
-    @property
-    def ids(self) -> list[str]:
-        """The ids among the words, which blanks or commas separate."""
-        return to_half_width(" ".join(self.words)).replace(",", " ").split()
+    def get_own(self, *flags: str) -> str | None:
+        """Return the value of a flag of the magic's own, under any of its names."""
+        values = [value for flag in flags if isinstance(value := self.own.get(flag), str)]
+        return values[-1] if values else None
 
 
 def parse_line(
@@ -104,23 +105,24 @@ def parse_line(
     *,
     own: Mapping[str, bool] = NOTHING,
     options: bool = True,
-    words: bool = False,
+    words: Callable[[Token, Mapping[str, Any]], Iterable[str]] | None = None,
 ) -> Line:
     """Return the line with its options read and names in braces filled in.
 
     `own` maps a magic's own flags to whether they take a value. `options` allows the options of a
-    request. With `words`, options may stand before, between and after them; an option that is given again
-    after a word replaces the one before. Raises InvalidOption or InvalidInput, which never echo a key.
+    request. With `words`, which reads a word, options may stand before, between and after them; an option
+    that is given again after a word replaces the one before. Raises InvalidOption or InvalidInput, which
+    never echo a key.
     """
     reader = _Reader(text, names, own, options)
     line = reader.line
     while rest := reader.read_options():
-        if not words:
+        if words is None:
             line.rest = rest
             break
         word = next(tokenize(text, reader.at))
         reader.at, reader.given = word.end, set()
-        line.words += ("".join(_fill_id(part, names) for part in template.parse(word.text)),)
+        line.words += tuple(words(word, names))
     return line
 
 
@@ -160,7 +162,8 @@ class _Reader:
         """Read a flag; `value` is the text after "=", if any, and `typed` the same with its quotes."""
         line = self.line
         if flag in self._own:
-            line.own[flag] = self._take_value(flag, value, typed)[0] if self._own[flag] else value or True
+            taken = self._take_value(flag, value, typed)[0] if self._own[flag] else value
+            line.own[flag] = template.fill(template.parse(taken), self._names) if taken else True
             return
         if not self._options:
             raise InvalidOption(
@@ -291,23 +294,40 @@ def _fill_value(text: str, names: Mapping[str, Any]) -> object:
     return template.fill(parts, names)
 
 
-def _fill_id(part: template.Part, names: Mapping[str, Any]) -> str:
-    """Return ids with names filled in: `{i}` in a loop, `{fox}` for a result or a list of results."""
-    if path := _get_only_name((part,)):
-        value = template.lookup(path, names)
-        if isinstance(value, (Image, Sequence)) and not isinstance(value, (str, bytes)):
-            return " ".join(_list_ids(value))
-    return template.fill((part,), names)
+def read_word_of_text(word: Token, names: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a word with names in braces filled in."""
+    yield template.fill(template.parse(word.text), names)
 
 
-def _list_ids(value: object) -> Iterator[str]:
+def read_ids(word: Token, names: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the ids that a word names, which commas separate: as typed, or of the results in a variable.
+
+    A variable stands bare or in braces, as `fox`, `{fox}`, `fox[1]`, and may hold results, ids or lists of
+    them; `{n}` may also be a part, as in `1120-k7f2/{n}`. Raises InvalidInput for a variable of another kind.
+    """
+    for piece in map(str.strip, split_pieces(word.typed)):
+        parts = template.parse(piece)
+        path = _get_only_name(parts)
+        first = _IDENTIFIER.match(piece)
+        if path is None and first and first[0] in names:
+            path = _get_only_name(template.parse(f"{{{piece}}}"))
+        if path is None:
+            yield from template.fill(parts, names).replace(",", " ").split()
+        else:
+            yield from _list_ids(template.lookup(path, names), path)
+
+
+def _list_ids(value: object, path: str) -> Iterator[str]:
     if isinstance(value, (Generation, Image)):
         yield value.id
-    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        for item in value:
-            yield from _list_ids(item)
-    else:
+    elif isinstance(value, (str, Integral)) and not isinstance(value, bool):
         yield str(value)
+    elif not isinstance(value, bytes) and (isinstance(value, Sequence) or list_elements(value) is not None):
+        for item in value if isinstance(value, Sequence) else list_elements(value) or ():
+            yield from _list_ids(item, path)
+    else:
+        kind = type(value).__name__
+        raise InvalidInput(_("{name} is {kind}, neither a result nor an id.", name=path, kind=kind))
 
 
 # What the words of --image and --mask stand for

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 from ipyimagegen import catalog, client
@@ -15,16 +16,17 @@ from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Front, Message, OptionName, Setting, _, join, ngettext, render
 from ipyimagegen.core.plan import Plan, PlannedCall
 from ipyimagegen.core.request import Input
-from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, sum_costs
-from ipyimagegen.core.text import DOT, escape_html, format_html_table, format_table, sanitize, truncate
+from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, format_ids, from_json, sum_costs
+from ipyimagegen.core.text import DOT, Table, format_table, sanitize, truncate
 from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.results import Result, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.diagnostics import describe_headers
-from ipyimagegen.session.history import History
+from ipyimagegen.session.history import describe_status
 from ipyimagegen.session.keys import is_required
 from ipyimagegen.session.studio import Studio
+from ipyimagegen.store import Charge, Deletion
 
 _LONGEST_VALUE = 400  # characters of a text in a request that is shown
 _CHANGES = 8  # lines about the changes of a sweep
@@ -40,24 +42,6 @@ def _join_lines(lines: Iterable[str], front: Front = CELL) -> str:
 def _list_lines(facts: Iterable[Fact]) -> list[str]:
     """Return `label: value` for each fact, without those that are empty."""
     return [_("{label}: {value}", label=label, value=value) for label, value in facts if value]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows of cells, the first of which is the header, and the lines below them."""
-
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-
-    def to_text(self) -> str:
-        """Return the table in columns of a fixed-width font."""
-        return _join_lines([_format_rows(self.rows), *self.notes])
-
-    def to_html(self) -> str:
-        """Return the table as HTML; every text in it is escaped."""
-        table = format_html_table([render(cell, CELL) for cell in row] for row in self.rows)
-        lines = (escape_html(render(note, CELL)) for note in self.notes)
-        return "\n".join([table, *(f"<p>{line}</p>" for line in lines)])
 
 
 def _format_rows(rows: Iterable[Sequence[str]], front: Front = CELL) -> str:
@@ -113,31 +97,6 @@ def _describe_outcome(planned: PlannedCall) -> tuple[str, str]:
     return _("would be sent"), str(planned.estimate)
 
 
-def report_history(numbered: Sequence[tuple[int | None, Run]], in_flight: Collection[str]) -> str:
-    """Return a line for each run; `in_flight` are the ids of the calls of this process."""
-    if not numbered:
-        return render(_("No runs."), CELL)
-    return _format_rows(
-        (
-            str(number) if number else "",
-            run.id,
-            _describe_status(run, in_flight),
-            f"{len(run.shown)}/{run.request.count}",
-            truncate(str(run.cost), 24),
-            _("(forgotten)") if run.forgotten else truncate(run.request.prompt, 60),
-        )
-        for number, run in numbered
-    )
-
-
-def _describe_status(run: Run, in_flight: Collection[str]) -> str:
-    if run.status is Status.PENDING:  # the calls of another process cannot be seen
-        return _("in flight") if run.id in in_flight else _("pending or cut off")
-    if run.job and run.awaits_job:
-        return _("job {status}", status=run.job.status or _("not finished"))
-    return str(run.status).replace("_", " ")
-
-
 def report_run(run: Run, studio: Studio) -> str:
     """Return everything known about a run: request, response, mismatches, cost, relatives, error."""
     history, ledger, request, sent = studio.history, studio.ledger, run.request, run.sent
@@ -149,7 +108,7 @@ def report_run(run: Run, studio: Studio) -> str:
     }
     raw = _("{file} in the store's quarantine, not opened", file=f"{run.raw[:12]}….bin") if run.raw else ""
     facts: list[Fact] = [
-        (_("status"), join([_describe_status(run, ledger.in_flight()), *list_facts(run)])),
+        (_("status"), join([describe_status(run, ledger.in_flight()), *list_facts(run)])),
         (_("created"), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created))),
         (_("seconds"), f"{run.elapsed:.1f}" if run.elapsed is not None else ""),
         (_("cost"), str(run.cost).removeprefix("cost ") + source),
@@ -216,13 +175,47 @@ def _list_image_facts(image: ImageRecord) -> Iterator[str]:
         yield _("revised prompt: {prompt}", prompt=truncate(image.revised_prompt, 200))
 
 
-def report_forgotten(runs: Sequence[Run], history: History) -> str:
-    """Return what was forgotten, and the images that stay as inputs of other runs."""
-    lines = [_("forgotten: {runs}", runs=[run.id for run in runs])]
-    for run in runs:
-        if edits := history.list_edits(run):
-            ids = [edit.id for edit in edits]
-            lines.append(_("The images of {run} stay: they are inputs of {runs}.", run=run.id, runs=ids))
+def report_deletion(runs: Sequence[Run], deletion: Deletion) -> str:
+    """Return what forgetting these runs would delete."""
+    size = (
+        f"{deletion.bytes / 2**20:.1f} MiB" if deletion.bytes >= 2**20 else f"{deletion.bytes / 1024:.0f} KiB"
+    )
+    files = ngettext("{count} image file", "{count} image files", deletion.files)
+    return _join_lines(
+        [
+            ngettext(
+                "{count} run would be forgotten: {runs}",
+                "{count} runs would be forgotten: {runs}",
+                len(runs),
+                runs=truncate(format_ids(sorted((run.id for run in runs), key=_to_key)), 200),
+            ),
+            _(
+                "Their prompts and {files} ({size}) that no other run uses would be deleted.",
+                files=files,
+                size=size,
+            ),
+            _("Nothing was deleted. Add {flag} to delete them.", flag="--yes"),
+        ]
+    )
+
+
+def _to_key(run_id: str) -> tuple[str, int]:
+    session, _slash, number = run_id.partition("/")
+    return session, int(number)
+
+
+def report_forgotten(runs: Sequence[Run], edits: Mapping[str, Sequence[Run]]) -> str:
+    """Return what was forgotten, and the images that stay as inputs of other runs; `edits` are those runs."""
+    if not runs:
+        return render(_("Nothing to forget."), CELL)
+    names = {run.id for run in runs}
+    lines = [_("forgotten: {runs}", runs=truncate(format_ids(sorted(names, key=_to_key)), 200))]
+    users = {run.id: [edit.id for edit in edits.get(run.id, ()) if edit.id not in names] for run in runs}
+    lines += [
+        _("The images of {run} stay: they are inputs of {runs}.", run=run_id, runs=ids)
+        for run_id, ids in users.items()
+        if ids
+    ]
     return _join_lines(lines)
 
 
@@ -243,35 +236,84 @@ def report_rerun(before: Run, result: Result, *, forced: bool) -> str:
     return _join_lines([head, *changes])
 
 
-def report_cost(runs: Sequence[Run], reused: int) -> str:
-    """Return the calls, images and reused results of a session, and its known spending."""
-    images, shown = sum(run.request.count for run in runs), sum(len(run.shown) for run in runs)
-    forgotten = sum(run.forgotten for run in runs)
-    billable = [run for run in runs if run.status in (Status.DONE, Status.UNKNOWN, Status.PENDING)]
-    unknown = sum(run.cost.basis == "unknown" for run in billable)
-    unsettled = sum(run.status is not Status.DONE and run.cost.basis != "free" for run in billable)
+def report_cost(
+    charges: Mapping[Charge, int], reused: Mapping[str, int] = MappingProxyType({}), *, monthly: bool = False
+) -> Table:
+    """Return the requests, images, reused results and known spending by endpoint, and by month if `monthly`.
+
+    `charges` maps what runs add to how many add the same; `reused` counts results by endpoint. Records of
+    reuses among the charges count as reused results.
+    """
+    groups: dict[tuple[str, str], Counter[Charge]] = {}
+    for charge, count in charges.items():
+        key = charge.month if monthly else "", charge.endpoint
+        groups.setdefault(key, Counter())[charge] += count
+    for endpoint in reused:
+        groups.setdefault(("", endpoint), Counter())
+    rows: list[list[str]] = [
+        [*key, *_summarize(group, reused.get(key[1], 0))] for key, group in sorted(groups.items())
+    ]
+    if len(rows) != 1:
+        rows.append([_("total"), "", *_summarize(Counter(charges), sum(reused.values()))])
+    header: list[str] = [
+        _("month"),
+        _("endpoint"),
+        _("requests"),
+        _("images"),
+        _("reused"),
+        _("spent"),
+        _("unknown cost"),
+    ]
+    rows = [header, *rows]
+    if not monthly:  # without the month; the total is named in place of an endpoint
+        rows = [[row[1] or row[0], *row[2:]] for row in rows]
+    sent = {charge: count for charge, count in charges.items() if not charge.reused}
+    unsettled = sum(count for charge, count in sent.items() if _is_unsettled(charge))
+    forgotten = sum(count for charge, count in sent.items() if charge.forgotten)
     facts: list[Fact] = [
-        (_("requested"), [_count_calls(len(runs)), _count_images(images)]),
-        (_("received"), _count_images(shown)),
-        (_("reused"), ngettext("{count} result", "{count} results", reused)),
+        (_("unknown outcome, may have been billed"), unsettled and _count_calls(unsettled)),
         (_("forgotten"), forgotten and ngettext("{count} run", "{count} runs", forgotten)),
     ]
-    for currency, spent in sum_costs(run.cost for run in billable).items():
-        calls = _count_calls(sum(run.cost.currency == currency for run in billable))
-        facts.append((_("spent"), _("{amount} for {calls}", amount=str(spent), calls=calls)))
-    if runs and all(run.cost.basis == "free" for run in billable):
-        facts.append((_("spent"), _("nothing")))
-    facts.append((_("unknown cost"), unknown and _count_calls(unknown)))
-    facts.append((_("unknown outcome, may have been billed"), unsettled and _count_calls(unsettled)))
-    return _join_lines(_list_lines(facts))
+    return Table(rows=rows, notes=_list_lines(facts))
+
+
+def _summarize(charges: Counter[Charge], reused: int) -> list[str]:
+    """Return the requests, images, reused results, spending and calls of unknown cost."""
+    sent = {charge: count for charge, count in charges.items() if not charge.reused}
+    reused += charges.total() - sum(sent.values())
+    requested, received = (
+        sum(getattr(charge, name) * count for charge, count in sent.items())
+        for name in ("requested", "received")
+    )
+    billable = [(_read_cost(charge), count) for charge, count in sent.items() if charge.status in _BILLABLE]
+    sums = sum_costs(cost for cost, count in billable for _time in range(count))
+    unknown = sum(count for cost, count in billable if cost.basis == "unknown")
+    nothing = _("nothing") if not unknown and sent else ""
+    return [
+        f"{sum(sent.values()):,}",
+        f"{received:,}"
+        if received == requested
+        else _("{received:,} of {requested:,}", received=received, requested=requested),
+        f"{reused:,}" if reused else "",
+        " + ".join(map(str, sums.values())) or nothing,
+        _count_calls(unknown) if unknown else "",
+    ]
+
+
+_BILLABLE = (Status.DONE, Status.UNKNOWN, Status.PENDING)
+
+
+def _is_unsettled(charge: Charge) -> bool:
+    """Return whether the outcome of a call that is not free is unknown."""
+    return charge.status in _BILLABLE and charge.status != Status.DONE and _read_cost(charge).basis != "free"
+
+
+def _read_cost(charge: Charge) -> Cost:
+    return from_json(Cost, json.loads(charge.cost))
 
 
 def _count_calls(count: int) -> Message:
     return ngettext("{count} call", "{count} calls", count)
-
-
-def _count_images(count: int) -> Message:
-    return ngettext("{count} image", "{count} images", count)
 
 
 def report_endpoints(studio: Studio) -> Table:
@@ -362,10 +404,16 @@ def report_models() -> Table:
                 f"1–{limit[1]:g}" if limit else "",
                 _describe_edits(model),
                 _("yes") if "seed" in (model.fields or ()) else _("no"),
-                model.retired or "",
+                _describe_retirement(model),
             )
         )
     return Table(rows=rows, notes=[_("A model in full: {magic}", magic="%imagine_models NAME")])
+
+
+def _describe_retirement(model: Model) -> str:
+    if model.retired and model.successor:
+        return _("{date}; replaced by {model}", date=model.retired, model=model.successor)
+    return model.retired or ""
 
 
 def _describe_edits(model: Model) -> str:
@@ -397,7 +445,6 @@ def report_model(name: str) -> str:
         model.prompt_words and _("{count:,} words", count=model.prompt_words),
     ]
     limits = [limit for limit in prompt_limits if isinstance(limit, Message)]
-    successor = _("; replaced by {model}", model=model.successor) if model.successor else ""
     facts: list[Fact] = [
         (_("sizes"), catalog.describe_sizes(model) or _("unknown")),
         *((option.replace("_", " "), choices) for option, choices in model.choices.items()),
@@ -410,7 +457,7 @@ def report_model(name: str) -> str:
         (_("prompt"), limits and _("at most {limits}", limits=join(limits, " / "))),
         *((_("price"), _describe_price(price)) for price in model.prices),
         (_("price of a million tokens"), model.rates and _describe_rates(model.rates)),
-        (_("retired"), model.retired and f"{model.retired}{successor}"),
+        (_("retired"), _describe_retirement(model)),
         (_("also known as"), catalog.list_names(model)[1:]),
         (_("note"), model.note),
         (_("source"), model.source and f"{model.source}, {model.date}"),

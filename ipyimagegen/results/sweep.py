@@ -17,7 +17,7 @@ from ipyimagegen.core.axes import PROMPT, Axis, label_points
 from ipyimagegen.core.errors import ImagineError, InvalidInput
 from ipyimagegen.core.messages import PYTHON, Front, _
 from ipyimagegen.core.run import Cost
-from ipyimagegen.core.text import DOT, truncate
+from ipyimagegen.core.text import DOT, Table, truncate
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import GONE, write_sweep_caption
 from ipyimagegen.results.generation import Generation
@@ -26,6 +26,7 @@ from ipyimagegen.results.image import Bundle, Handle, bundle_preview
 ROWS, COLUMNS = 6, 8  # of a sheet, so that its tiles can be seen in a notebook
 STRIP = ROWS * COLUMNS
 SHEETS, TILES = 4, 64  # that a cell shows at most
+_OUTCOME = ("size", "images", "seconds", "cost", "mismatches", "status", "id")  # columns of the table
 
 
 class Sweep(Sequence[Generation]):
@@ -103,16 +104,18 @@ class Sweep(Sequence[Generation]):
 
     def to_dataframe(self) -> Any:
         """Return `rows` as a pandas DataFrame. Raises InvalidInput where pandas is not installed."""
-        try:
-            import pandas as pd  # noqa: PLC0415 - slow, and needed for nothing else
-        except ImportError:
-            message = _(
-                "to_dataframe() requires pandas: pip install pandas. "
-                "Without pandas, use sweep.rows, a list of dicts."
-            )
-        else:
-            return pd.DataFrame(self.rows)
-        raise InvalidInput(message)
+        return make_dataframe(self.rows, None, "sweep.rows")
+
+    @property
+    def table(self) -> Table:
+        """What varied, and what came of it; a notebook shows it as HTML."""
+        axes = ["requested_size" if axis.name == "size" else axis.name for axis in self._axes]
+        names = [*axes, *_OUTCOME, *(["error"] if self.failed else [])]
+        rows = [
+            [_write_cell({**row, "cost": generation.cost}.get(name)) for name in names]
+            for generation, row in zip(self, self.rows, strict=True)
+        ]
+        return Table(rows=[names, *rows])
 
     @property
     def labels(self) -> list[str]:
@@ -252,6 +255,27 @@ def _describe_tile(generation: Generation) -> str:
     reason = str(failure.args[0] if isinstance(failure, ImagineError) else failure or "no image")
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
     return truncate(" ".join(line if line[-1] in ".!?:…。！？" else f"{line}." for line in lines), 300)
+
+
+def _write_cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def make_dataframe(rows: Sequence[Mapping[str, Any]], columns: list[str] | None, name: str) -> Any:
+    """Return rows as a pandas DataFrame; `name` is where to find them without pandas. Raises InvalidInput."""
+    try:
+        import pandas as pd  # noqa: PLC0415 - slow, and needed for nothing else
+    except ImportError:
+        message = _(
+            "to_dataframe() requires pandas: pip install pandas. "
+            "Without pandas, use {rows}, a list of dicts.",
+            rows=name,
+        )
+    else:
+        return pd.DataFrame(rows, columns=columns)
+    raise InvalidInput(message)
 
 
 def _make_row(generation: Generation, point: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from calendar import monthrange
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging
-from ipyimagegen.core.errors import InvalidOption, NotInHistory
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.errors import ImagineError, InvalidOption, NotInHistory
+from ipyimagegen.core.messages import OptionName, _, ngettext
+from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.request import Input
-from ipyimagegen.core.run import Run, parse_range, to_run_id
-from ipyimagegen.core.text import fold, truncate
-from ipyimagegen.results import Generation, Image, Sweep
+from ipyimagegen.core.run import Run, Status, to_run_id
+from ipyimagegen.core.text import Table, truncate
+from ipyimagegen.results import Generation, Image, Pending, Sweep
 from ipyimagegen.results import compare as comparison
 from ipyimagegen.results.compare import Comparison, Side
+from ipyimagegen.results.sweep import make_dataframe
+from ipyimagegen.store import Entry, Query
 
 if TYPE_CHECKING:
     from ipyimagegen.session.studio import Studio
 
+LISTED = 20  # runs, unless another number is asked for
+ON_SHEET = 48  # images on the contact sheet of a listing, the newest
 MOST_ANCESTORS = 12  # images in a line of descent, the newest
 
 
@@ -54,55 +64,142 @@ class History(Sequence[Generation]):
             index = numbers[index] if -index <= len(numbers) else index
         return str(index)
 
-    def __repr__(self) -> str:
-        runs = self._studio.ledger.numbered()
-        lines = [f"{n}  {run.status}  {truncate(run.request.prompt, 60)!r}" for n, run in runs]
-        return "\n".join(lines) or str(_("History: nothing yet in this session"))
+    def __reversed__(self) -> Iterator[Generation]:
+        return reversed(tuple(self))
 
-    def search(self, text: str, *, model: str | None = None, limit: int = 20) -> tuple[Generation, ...]:
-        """Return the newest runs of every session whose prompt contains the text."""
-        runs = self._studio.store.runs(search=text, model=model, limit=limit, originals=True)
-        return tuple(self._studio.generation(run) for run in runs)
+    def index(self, value: Generation, start: int = 0, stop: int | None = None) -> int:
+        """Return the number of a result. Raises ValueError where this session has not shown it."""
+        return tuple(self).index(value, start, len(self) if stop is None else stop) + 1
+
+    def __repr__(self) -> str:
+        return repr(self.table)
+
+    def _repr_html_(self) -> str:
+        return self.table.to_html()
+
+    @property
+    def table(self) -> Table:
+        """The newest runs of this session, which a notebook shows as a table."""
+        return self.to_table(self.list_runs(limit=LISTED))
+
+    def search(
+        self,
+        text: str,
+        *,
+        model: str | None = None,
+        endpoint: str | None = None,
+        since: str | date | None = None,
+        limit: int | None = LISTED,
+    ) -> tuple[Generation, ...]:
+        """Return the newest runs of every session whose prompt contains the text, in any case.
+
+        `since` is a date or a text such as "2026-11-29", "yesterday" or "3d"; `limit` None returns all.
+        """
+        query = self._make_query(search=text, model=model, endpoint=endpoint, since=since, limit=limit)
+        return tuple(self._studio.generation(run) for run in self._studio.store.find(query))
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The table of this session: a row for each run, oldest first; see `to_dataframe`."""
+        return [make_row(number, run) for number, run in self.list_runs().runs]
+
+    def to_dataframe(
+        self,
+        *,
+        all: bool = False,  # noqa: A002 - the name that the magic has
+        search: str | None = None,
+        model: str | None = None,
+        endpoint: str | None = None,
+        since: str | date | None = None,
+    ) -> Any:
+        """Return the runs of this session, or with `all` of every session, as a pandas DataFrame.
+
+        A row for each run: `number` in this session, `id`, `created` (local time), `endpoint`, `model`,
+        `size` (pixels, as returned, else as requested), `n`, `seed`, `status`, `cost` (None: unknown) with
+        `currency`, `prompt`. Raises InvalidInput where pandas is not installed.
+        """
+        listing = self.list_runs(everywhere=all, search=search, model=model, endpoint=endpoint, since=since)
+        return make_dataframe([make_row(*pair) for pair in listing.runs], [*COLUMNS], "history.rows")
 
     def list_runs(
-        self, ids_text: str, *, everywhere: bool, search: str | None, model: str | None, limit: int
-    ) -> list[tuple[int | None, Run]]:
-        """Return runs with their numbers, oldest first: `3`, `2-5`, `-1`, or all when empty."""
-        ledger = self._studio.ledger
+        self,
+        which: Sequence[int | str | Generation | Image | Sweep | Pending] = (),
+        *,
+        everywhere: bool = False,
+        search: str | None = None,
+        model: str | None = None,
+        endpoint: str | None = None,
+        since: str | date | None = None,
+        limit: int | None = None,
+    ) -> Listing:
+        """Return the runs that match, at most `limit`: of this session, of every session, or of `which`."""
+        ledger, store = self._studio.ledger, self._studio.store
+        query = self._make_query(search=search, model=model, endpoint=endpoint, since=since, limit=limit)
         if everywhere:
-            runs = self._studio.store.runs(search=search, model=model, limit=limit, originals=True)
-            return [(ledger.number(run.id), run) for run in reversed(runs)]
-        numbers = parse_range(ids_text) if ids_text else None
+            found = store.find(query)
+            more = store.count(query) - len(found) if len(found) == limit else 0
+            return Listing([(ledger.number(run.id), run) for run in reversed(found)], more=max(more, 0))
         numbered: Sequence[tuple[int | None, Run]] = ledger.numbered()
-        if ids_text and numbers is None:
-            run, _index = ledger.find(ids_text)
-            numbered = [(ledger.number(run.id), run)]
-        matches = [
-            (number, run)
-            for number, run in numbered
-            if (numbers is None or number in numbers)
-            and (not search or fold(search) in fold(run.request.prompt))
-            and (not model or model in (run.request.model, run.sent.model))
-        ]
-        return matches[-limit:]
+        if which:
+            numbered = [(ledger.number(run.id), run) for run in self._choose_runs(which)]
+        query = replace(query, originals=False)  # a forgotten run keeps its number
+        matches = [pair for pair in numbered if query.matches(Entry.from_run(pair[1]))]
+        shown = matches if limit is None else matches[-limit:]
+        elsewhere = 0 if matches or which else store.count(replace(query, originals=True))
+        return Listing(shown, more=len(matches) - len(shown), elsewhere=elsewhere)
+
+    def _make_query(
+        self, *, endpoint: str | None = None, since: str | date | None = None, **sought: Any
+    ) -> Query:
+        if endpoint:
+            with suppress(ImagineError):  # an endpoint that is no longer configured still has runs
+                endpoint = self._studio.registry.find(endpoint).name
+        start = read_date(since, "since") if since is not None else None
+        return Query(endpoint=endpoint, since=start, originals=True, **sought)
+
+    def to_table(self, listing: Listing) -> Table:
+        """Return runs as a table, and how many there are besides."""
+        in_flight = self._studio.ledger.in_flight()
+        notes: list[str] = []
+        if listing.more:
+            text = ngettext(
+                "{count} older run is not shown; {option} shows more.",
+                "{count} older runs are not shown; {option} shows more.",
+                listing.more,
+                option=OptionName("limit", len(listing.runs) + listing.more),
+            )
+            notes.append(text)
+        if listing.elsewhere:
+            begin = _("No run in this session matches.") if self else _("No runs in this session.")
+            text = ngettext(
+                "{begin} There is {count} in other sessions; {option} lists it.",
+                "{begin} There are {count} in other sessions; {option} lists them.",
+                listing.elsewhere,
+                begin=begin,
+                option=OptionName("all", value=True),
+            )
+            notes.append(text)
+        elif not listing.runs:
+            notes.append(_("No runs."))
+        rows = [_write_row(number, run, in_flight) for number, run in listing.runs]
+        return Table(rows=[_HEADER, *rows] if rows else [], notes=notes)
 
     def make_sheet(self, runs: Sequence[tuple[int | None, Run]]) -> imaging.Preview | None:
-        """Return the first image of each of these runs on a contact sheet."""
+        """Return the first image of each of these runs on a contact sheet; of many, the newest."""
         generations = [(number, self._studio.generation(run)) for number, run in runs]
-        shown = [(str(number or made.id), made[0].path) for number, made in generations if made]
+        shown = [(str(number or made.id), made[0].path) for number, made in generations if made][-ON_SHEET:]
         if not shown:
             return None
         thumbs = [imaging.inspect(path, edge=imaging.EDGE // 3).thumb for _label, path in shown]
         return imaging.make_preview(thumbs, [label for label, _path in shown])
 
-    def compare(self, *which: int | str | Generation | Image | Sweep) -> Comparison:
+    def compare(self, *which: int | str | Generation | Image | Sweep | Pending) -> Comparison:
         """Return runs, or single images, side by side with their differences: history.compare(1, "3.2", fox).
 
         The others are compared with the first. Raises InvalidOption unless they are 2 to 12, NotInHistory for
         an id that does not exist.
         """
-        items = [item for value in which for item in (value if isinstance(value, Sweep) else (value,))]
-        chosen = list(dict.fromkeys(pair for item in items for pair in self._choose(item)))
+        chosen = self.choose(*which, wait=True)
         if not 2 <= len(chosen) <= comparison.MOST:
             raise InvalidOption(
                 _(
@@ -111,25 +208,30 @@ class History(Sequence[Generation]):
                     limit=comparison.MOST,
                 )
             )
-        runs = [(self._studio.find(id_, wait=True)[0], index) for id_, index in chosen]
-        sides = [Side(self._label(run.id), self._studio.ledger.as_it_is(run), index) for run, index in runs]
+        sides = [Side(self._label(run.id), self._studio.ledger.as_it_is(run), index) for run, index in chosen]
         return comparison.compare(sides, name_input=self._name_input, find_path=self._studio.store.path)
 
-    def _choose(self, item: int | str | Generation | Image) -> Iterator[tuple[str, int | None]]:
-        """Yield the ids of the runs, each with the number of the image, if any."""
-        text = item.id if isinstance(item, (Generation, Image)) else self._to_id(item)
-        numbers = parse_range(text)
-        if numbers is None:
-            run, index = self._studio.find(text)
-            yield run.id, index
-            return
-        numbered = self._studio.ledger.numbered()
-        runs = [run for number, run in numbered if number in numbers]
-        if not runs or numbers[-1] > numbered[-1][0]:
-            raise NotInHistory(
-                _("There is no run of {ids}: this session has {count}.", ids=text, count=len(self))
-            )
-        yield from ((run.id, None) for run in runs)
+    def choose(
+        self, *which: int | str | Generation | Image | Sweep | Pending, wait: bool = False
+    ) -> list[tuple[Run, int | None]]:
+        """Return runs, each once, with the number of the image if an id names an image.
+
+        With `wait`, runs in flight are waited for.
+
+        `history.choose("2-5, 7", fox[1])`. Raises InvalidInput for a text that is not an id, NotInHistory for
+        a run that does not exist.
+        """
+        chosen: dict[tuple[str, int | None], tuple[Run, int | None]] = {}
+        finished = [value.result() if isinstance(value, Pending) else value for value in which]
+        for item in (
+            item for value in finished for item in (value if isinstance(value, Sweep) else (value,))
+        ):
+            text = item.id if isinstance(item, (Generation, Image)) else self._to_id(item)
+            chosen |= {(run.id, image): (run, image) for run, image in self._studio.find_all(text, wait=wait)}
+        return list(chosen.values())
+
+    def _choose_runs(self, which: Sequence[int | str | Generation | Image | Sweep | Pending]) -> list[Run]:
+        return list({run.id: run for run, _image in self.choose(*which)}.values())
 
     def _name_input(self, image: Input) -> str:
         return self._label(image.parent) if image.parent else image.name
@@ -193,8 +295,167 @@ class History(Sequence[Generation]):
         number = self._studio.ledger.number(to_run_id(id_))
         return id_.replace(to_run_id(id_), str(number), 1) if number else id_
 
-    def forget(self, texts: Sequence[str]) -> list[Run]:
+    def map_edits(self) -> dict[str, list[Run]]:
+        """Return the runs of this session that edited an image, by the id of the run that made the image."""
+        edits: dict[str, list[Run]] = {}
+        for _number, run in self._studio.ledger.numbered():
+            for parent in dict.fromkeys(to_run_id(image.parent or "") for image in run.request.inputs):
+                edits.setdefault(parent, []).append(run)
+        return edits
+
+    def select(
+        self,
+        which: Sequence[int | str | Generation | Image | Sweep | Pending] = (),
+        *,
+        session: str | None = None,
+        before: str | date | None = None,
+    ) -> list[Run]:
+        """Return runs to forget: `which`, or those of a session, or from before a date; not forgotten ones.
+
+        With both, those of the session from before the date. Raises NotInHistory.
+        """
+        if which:
+            return [run for run in self._choose_runs(which) if not run.forgotten]
+        end = read_date(before, "before") if before is not None else None
+        if session and not self._studio.store.count(Query(session=session)):
+            raise NotInHistory(_("There is no session {session!r}.", session=truncate(session, 40)))
+        return self._studio.store.find(Query(session=session, before=end, remembered=True))
+
+    def forget(self, which: Sequence[int | str | Generation | Image | Sweep | Pending]) -> list[Run]:
         """Delete prompt and images of these runs; number, time and cost stay. Raises NotInHistory."""
-        runs = [self._studio.find(text)[0] for text in texts]
+        runs = self.select(which)
         self._studio.store.forget([run.id for run in runs])
         return runs
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Runs with their numbers in this session, the oldest first.
+
+    `more` older ones match too; `elsewhere` counts those of other sessions where this one has none.
+    """
+
+    runs: Sequence[tuple[int | None, Run]]
+    more: int = 0
+    elsewhere: int = 0
+
+
+COLUMNS = (
+    "number",
+    "id",
+    "created",
+    "endpoint",
+    "model",
+    "size",
+    "n",
+    "seed",
+    "status",
+    "cost",
+    "currency",
+    "prompt",
+)
+_HEADER = (
+    _("number"),
+    _("id"),
+    _("date and time"),
+    _("endpoint"),
+    _("model"),
+    _("size"),
+    "n",
+    _("seed"),
+    _("status"),
+    _("cost"),
+    _("prompt"),
+)
+
+
+def make_row(number: int | None, run: Run) -> dict[str, Any]:
+    """Return what is known of a run, by the names of `COLUMNS`."""
+    request, options = run.request, {**run.request.options, **run.request.extra}
+    sizes = dict.fromkeys(f"{image.width}x{image.height}" for image in run.shown if image.width)
+    values = (
+        number,
+        run.id,
+        datetime.fromtimestamp(run.created),  # noqa: DTZ006 - local time; offsets that vary are no column
+        request.endpoint,
+        run.sent.model or request.model,
+        ", ".join(sizes) or options.get("size") or options.get("aspect_ratio"),
+        request.fewest,
+        options.get("seed"),
+        str(run.status),
+        run.cost.amount if run.cost.basis not in ("free", "none") else 0.0,
+        run.cost.currency or None,
+        None if run.forgotten else request.prompt,
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _write_row(number: int | None, run: Run, in_flight: Collection[str]) -> tuple[str, ...]:
+    """Return the cells of a run in the table; `in_flight` are the ids of the calls of this process."""
+    row, got = make_row(number, run), len(run.shown)
+    row |= {
+        "created": f"{row['created']:%Y-%m-%d %H:%M}",
+        "n": str(row["n"]) if got == row["n"] or run.forgotten else f"{got}/{row['n']}",
+        "status": describe_status(run, in_flight),
+        "cost": _("unknown") if run.cost.basis == "unknown" else str(run.cost),
+        "prompt": _("(forgotten)") if run.forgotten else truncate(run.request.prompt, 60),
+    }
+    return tuple("" if row[name] is None else row[name] for name in COLUMNS if name != "currency")
+
+
+def describe_status(run: Run, in_flight: Collection[str]) -> str:
+    """Return what became of a run; `in_flight` are the ids of the calls of this process."""
+    if run.status is Status.PENDING:  # the calls of another process cannot be seen
+        return _("in flight") if run.id in in_flight else _("pending or cut off")
+    if run.job and run.awaits_job:
+        return _("job {status}", status=run.job.status or _("not finished"))
+    return str(run.status).replace("_", " ")
+
+
+_DATE = re.compile(r"(?:(\d{4})-)?(\d{1,2})-(\d{1,2})(?:[t ]+(\d{1,2}):(\d{2}))?")
+_MONTH = re.compile(r"(\d{4})-(\d{1,2})")
+_AGO = re.compile(r"(\d{1,4})\s*(?:(h|hours?|小时)|(d|days?|天)|(w|weeks?|周))(?:\s+ago|前)?")
+_DAYS = {"today": 0, "yesterday": 1, "今天": 0, "昨天": 1}
+
+
+def read_date(value: str | date, option: str) -> float:
+    """Return a date as people write it, in seconds since the epoch; a day begins at midnight, local time.
+
+    2026-11-29, 2026/11/29, 2026年11月29日, "2026-11-29 14:30", 2026-11 (a month), 11-29 (the last one),
+    today, yesterday, 12h, 3d, "2 weeks ago". Raises InvalidOption, which names the option.
+    """
+    now = datetime.now()  # noqa: DTZ005 - people write local time
+    with suppress(ValueError, OverflowError, OSError):
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, date):
+            return datetime(value.year, value.month, value.day).timestamp()  # noqa: DTZ001
+        if (moment := _parse_date(to_half_width(str(value)).strip().lower(), now)) is not None:
+            return moment.timestamp()
+    raise InvalidOption(
+        _(
+            "{option} takes a date such as 2026-11-29, 11-29, today, yesterday, 12h, 3d or 2w, not {text!r}.",
+            option=OptionName(option),
+            text=truncate(str(value), 40),
+        )
+    )
+
+
+def _parse_date(text: str, now: datetime) -> datetime | None:
+    """Return the moment that a text names, or None. Raises ValueError for a day that does not exist."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in _DAYS:
+        return midnight - timedelta(days=_DAYS[text])
+    if match := _AGO.fullmatch(text):
+        unit = "hours" if match[2] else "days" if match[3] else "weeks"
+        return now - timedelta(**{unit: int(match[1])})
+    text = re.sub(r"[/.年月]", "-", text).replace("日", "").rstrip("-")
+    if match := _MONTH.fullmatch(text):
+        return midnight.replace(year=int(match[1]), month=int(match[2]), day=1)
+    if not (match := _DATE.fullmatch(text)):
+        return datetime.fromisoformat(text.upper())
+    year, month, day, hour, minute = (int(group) if group else 0 for group in match.groups())
+    years = [year] if year else range(now.year, now.year - 8, -1)  # the last February 29
+    days = [midnight.replace(year, month, day) for year in years if day <= monthrange(year, month)[1]]
+    past = [moment.replace(hour=hour, minute=minute) for moment in days if year or moment <= now]
+    return past[0] if past else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,11 +14,11 @@ from ipyimagegen.core.errors import NotInHistory, StoreError
 from ipyimagegen.core.messages import _, ngettext
 from ipyimagegen.core.plan import PlannedCall, check_caps
 from ipyimagegen.core.request import Request
-from ipyimagegen.core.run import Cost, ImageState, Run, Status, parse_id
+from ipyimagegen.core.run import Cost, ImageState, Ref, Run, Status, parse_id, parse_ids
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import truncate
 from ipyimagegen.session.call import Call
-from ipyimagegen.store import Store
+from ipyimagegen.store import Charge, Query, Store
 
 _NOT_BILLED = (Status.NOT_SENT, Status.RATE_LIMITED, Status.REFUSED)
 _PENDING = (ImageState.URL_PENDING, ImageState.UNREAD)
@@ -35,7 +36,7 @@ class Ledger:
         self._recent: dict[str, None] = {}  # the same ids, the last shown at the end
         self._calls: dict[str, Call] = {}  # in flight, by lasting id
         self._paid: dict[str, tuple[object, int]] = {}  # lasting id to cell and number of requested images
-        self._reused = 0
+        self._reused: Counter[str] = Counter()  # results shown again, by endpoint
         self._charging: set[str] = set()  # base URLs of servers whose responses named a cost
 
     def _find_session(self) -> str:
@@ -84,7 +85,7 @@ class Ledger:
     def show(self, run: Run) -> Run | None:
         """Give a stored run that is shown a number; return its reuse record if it is new in this session."""
         with self._lock:
-            self._reused += 1
+            self._reused[run.request.endpoint] += 1
             if run.id not in self._numbers:
                 self.recall(run.id)
             if run.id in self._recorded:
@@ -115,9 +116,17 @@ class Ledger:
         runs = ((number, self._read(id_)) for number, id_ in enumerate(list(self._numbers), start=1))
         return [(number, run) for number, run in runs if run]
 
-    def spending(self) -> tuple[list[Run], int]:
-        """Return the runs that this session sent, and how many results it reused."""
-        return [run for _n, run in self.numbered() if run.session == self._session], self._reused
+    def spending(self) -> tuple[Counter[Charge], Counter[str]]:
+        """Return what the runs of this session add to the spending, and its reused results by endpoint."""
+        charges = self._store().list_charges(Query(session=self._session)) if self._session else Counter()
+        return Counter(
+            {charge: count for charge, count in charges.items() if not charge.reused}
+        ), self._reused
+
+    @property
+    def session(self) -> str | None:
+        """The name of this session; None before its first run."""
+        return self._session
 
     # Calls in flight
 
@@ -207,25 +216,42 @@ class Ledger:
 
     # Finding
 
+    def find_all(self, text: str, *, wait: bool = False) -> list[tuple[Run, int | None]]:
+        """Return the runs of ids and ranges, which blanks or commas separate; see `find`.
+
+        A range holds the runs of its session between its ends. Raises NotInHistory where an end does not
+        exist.
+        """
+        return [pair for ref in parse_ids(text) for pair in self._find_range(ref, wait=wait)]
+
+    def _find_range(self, ref: Ref, *, wait: bool) -> list[tuple[Run, int | None]]:
+        first = self._find(replace(ref, last=None), wait=wait)
+        if not ref.last or ref.last == ref.number:
+            return [first]
+        last = self._find(Ref(ref.last, session=ref.session), wait=wait)
+        if not ref.session:
+            between = [run for number, run in self.numbered() if ref.number < number < ref.last]
+        else:
+            runs = reversed(self._store().find(Query(session=ref.session)))
+            between = [run for run in runs if ref.number < run.number < ref.last]
+        return [first, *((self._resolve(run, wait=wait), None) for run in between), last]
+
     def find(self, text: str, *, wait: bool = False) -> tuple[Run, int | None]:
         """Return the run of an id, and the number of the image if it names an image.
 
         With `wait`, a run in flight is returned once its call has ended. Raises NotInHistory, naming the
         newest runs of that number in other sessions.
         """
-        ref = parse_id(text)
+        return self._find(parse_id(text), wait=wait)
+
+    def _find(self, ref: Ref, *, wait: bool) -> tuple[Run, int | None]:
         if ref.session:
             run = self._read(f"{ref.session}/{ref.number}")
             if not run:
                 raise NotInHistory(_("There is no run {ref}.", ref=str(ref)))
         else:
             run = self._find_own(ref.number)
-        while wait and (call := self._calls.get(run.id)):
-            call.wait(POLL)
-        if wait:
-            run = self._read(run.id) or run
-        if run.reused_from:
-            run = self._store().run(run.reused_from) or run
+        run = self._resolve(run, wait=wait)
         if ref.image and not 1 <= ref.image <= len(run.images):
             raise NotInHistory(
                 ngettext(
@@ -242,6 +268,12 @@ class Ledger:
         """Return a run of the store, or of a call that waits to be sent and has no record yet."""
         call = self._calls.get(run_id)
         return self._store().run(run_id) or (call.run if call else None)
+
+    def _resolve(self, run: Run, *, wait: bool) -> Run:
+        """Return the run itself in place of a record that only reused it; with `wait`, as it has ended."""
+        while wait and (call := self._calls.get(run.id)):
+            call.wait(POLL)
+        return (self._read(run.reused_from or run.id) if wait or run.reused_from else None) or run
 
     def _find_own(self, number: int) -> Run:
         run_ids = self._numbers if number > 0 else list(self._recent)

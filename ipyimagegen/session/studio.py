@@ -196,6 +196,12 @@ class Studio:
             self.recover_responses()
             return self.ledger.find(text, wait=wait)
 
+    def find_all(self, text: str, *, wait: bool = False) -> list[tuple[Run, int | None]]:
+        """Return the runs of ids and ranges, as `find`; blanks or commas separate them."""
+        with self.keys.discreet():
+            self.recover_responses()
+            return self.ledger.find_all(text, wait=wait)
+
     def imagine(self, prompt: str | Sequence[str], **options: Any) -> Result | Pending:
         """Return the images of a prompt, or a sweep. See `ipyimagegen.imagine`."""
         with self.keys.discreet():

@@ -15,6 +15,7 @@ and a store can be pickled.
 
 from ipyimagegen.store.blobs import StoredBlob
 from ipyimagegen.store.files import Disk
-from ipyimagegen.store.store import Store
+from ipyimagegen.store.index import Charge, Entry, Query
+from ipyimagegen.store.store import Deletion, Store
 
-__all__ = ["Disk", "Store", "StoredBlob"]
+__all__ = ["Charge", "Deletion", "Disk", "Entry", "Query", "Store", "StoredBlob"]

@@ -10,25 +10,27 @@ name. Only a file with the mark is ever deleted.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import sqlite3
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
-from ipyimagegen.core.run import Run
+from ipyimagegen.core.run import Run, to_json
 from ipyimagegen.core.text import fold
 from ipyimagegen.store.files import delete_file, is_link, is_own_file
 from ipyimagegen.store.records import INVALID, Key
 
 T = TypeVar("T")
-VERSION = 1
+VERSION = 2
 _MARK = 0x69706967  # "ipig", as PRAGMA application_id
 _ASIDE = re.compile(r"index(\.[0-9]+)?\.damaged")
 _BESIDE = ("-journal", "-wal", "-shm")  # of SQLite, after the name of the database
@@ -42,7 +44,8 @@ _TABLES = (
     "DROP TABLE IF EXISTS runs",
     "DROP TABLE IF EXISTS prompts",
     """CREATE TABLE runs (
-        session TEXT, number INTEGER, created REAL, identity TEXT, question TEXT, model TEXT,
+        session TEXT, number INTEGER, created REAL, identity TEXT, question TEXT, model TEXT, endpoint TEXT,
+        reused INTEGER, forgotten INTEGER, status TEXT, requested INTEGER, received INTEGER, cost TEXT,
         PRIMARY KEY (session, number)
     ) WITHOUT ROWID""",
     """CREATE TABLE prompts (
@@ -70,10 +73,10 @@ class Unusable(Exception):
 
 
 class Entry(NamedTuple):
-    """A row of the index, reduced to what never changes: the status is in the record alone.
+    """A row of the index: what is sought, what never changes first, and what counts for the spending.
 
     The hashes are empty where the run must not be found by them (a reuse, or forgotten); `prompt` is
-    folded, and empty when forgotten.
+    folded, and empty when forgotten. `cost` is JSON without its source.
     """
 
     session: str
@@ -82,6 +85,13 @@ class Entry(NamedTuple):
     identity: str
     question: str
     model: str
+    endpoint: str
+    reused: bool
+    forgotten: bool
+    status: str
+    requested: int
+    received: int
+    cost: str
     prompt: str
 
     @classmethod
@@ -89,35 +99,85 @@ class Entry(NamedTuple):
         """Return the entry of a run."""
         hidden = run.forgotten or run.reused_from is not None
         return cls(
-            run.session,
-            run.number,
-            float(run.created),
-            "" if hidden else to_sql_text(run.identity),
-            "" if hidden else compute_hash(run, "question"),
-            to_sql_text(run.request.model or run.sent.model or ""),
-            "" if run.forgotten else fold(to_sql_text(run.request.prompt)),
+            session=run.session,
+            number=run.number,
+            created=float(run.created),
+            identity="" if hidden else to_sql_text(run.identity),
+            question="" if hidden else compute_hash(run, "question"),
+            model=to_sql_text(run.request.model or run.sent.model or ""),
+            endpoint=to_sql_text(run.request.endpoint),
+            reused=run.reused_from is not None,
+            forgotten=run.forgotten,
+            status=str(run.status),
+            requested=_count_requested(run),
+            received=len(run.shown),
+            cost=to_sql_text(json.dumps(to_json(replace(run.cost, source="", date="")))),
+            prompt="" if run.forgotten else fold(to_sql_text(run.request.prompt)),
         )
+
+    @property
+    def charge(self) -> Charge:
+        """What it adds to the spending."""
+        month = time.strftime("%Y-%m", time.localtime(self.created))
+        return Charge(month, *(getattr(self, name) for name in _CHARGED))
+
+
+class Charge(NamedTuple):
+    """What a run adds to the spending; `month` is local, as 2026-11. A reuse adds nothing but itself."""
+
+    month: str
+    endpoint: str
+    reused: bool
+    forgotten: bool
+    status: str
+    requested: int
+    received: int
+    cost: str
+
+
+_FIXED = Entry._fields[:7]  # never change
+_CHARGED = Charge._fields[1:]
+
+
+def _count_requested(run: Run) -> int:
+    try:
+        return run.request.count
+    except INVALID:
+        return 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """Which runs, and how many at most, the newest first; unset members restrict nothing."""
+    """Which runs, and how many at most, the newest first; unset members restrict nothing.
 
+    `since` and `before` are in seconds since the epoch; `since` is included.
+    """
+
+    session: str | None = None
     number: int | None = None
     model: str | None = None
+    endpoint: str | None = None
     identity: str | None = None
     question: str | None = None
     search: str | None = None
+    since: float | None = None
+    before: float | None = None
     originals: bool = False  # without runs that only reused another, and without forgotten ones
+    remembered: bool = False  # without forgotten ones
     limit: int | None = None
 
     def matches(self, entry: Entry) -> bool:
         """Return whether an entry is among the runs sought."""
-        sought = (self.number, self.model, self.identity, self.question)
-        values = (entry.number, entry.model, entry.identity, entry.question)
+        sought = (self.session, self.number, self.identity, self.question)
+        values = (entry.session, entry.number, entry.identity, entry.question)
+        names = ((self.model, entry.model), (self.endpoint, entry.endpoint))
         return (
             all(want is None or want == value for want, value in zip(sought, values, strict=True))
-            and (not self.originals or entry.identity != "")
+            and all(want is None or want.lower() == value.lower() for want, value in names)
+            and (self.since is None or entry.created >= self.since)
+            and (self.before is None or entry.created < self.before)
+            and not (self.originals and entry.identity == "")
+            and not (self.remembered and entry.forgotten)
             and fold(to_sql_text(self.search or "")) in entry.prompt
         )
 
@@ -125,6 +185,29 @@ class Query:
         """Return the keys of the entries sought, in order."""
         rows = sorted(((e.created, e.session, e.number) for e in entries if self.matches(e)), reverse=True)
         return [(session, number) for _, session, number in rows[: self.limit]]
+
+    def write_sql(self) -> tuple[str, list[str | float]]:
+        """Return the tables and conditions of a statement, and the values for its placeholders."""
+        sought: dict[str, str | float | None] = {
+            "session = ?": self.session,
+            "number = ?": self.number,
+            "model = ? COLLATE NOCASE": self.model,
+            "endpoint = ? COLLATE NOCASE": self.endpoint,
+            "created >= ?": self.since,
+            "created < ?": self.before,
+            "identity <> ?": "" if self.originals else None,
+            "forgotten = ?": 0 if self.remembered else None,
+            "identity = ? AND identity <> ''": self.identity,
+            "question = ? AND question <> ''": self.question,
+        }
+        conditions = {sql: value for sql, value in sought.items() if value is not None}
+        tables = "runs"
+        if self.search:
+            tables = "prompts NATURAL JOIN runs" if conditions else "prompts"
+            conditions["instr(prompt, ?)"] = fold(to_sql_text(self.search))
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        values = [to_sql_text(value) if isinstance(value, str) else value for value in conditions.values()]
+        return tables + where, values
 
 
 def compute_hash(run: Run, name: Literal["identity", "question"]) -> str:
@@ -162,24 +245,27 @@ class Index:
 
     def find(self, query: Query) -> list[Key]:
         """Return the keys of the runs sought, in order."""
-        sought: dict[str, str | int | None] = {
-            "number = ?": query.number,
-            "model = ?": query.model,
-            "identity <> ?": "" if query.originals else None,
-            "identity = ? AND identity <> ''": query.identity,
-            "question = ? AND question <> ''": query.question,
-        }
-        conditions = {sql: value for sql, value in sought.items() if value is not None}
-        table = "runs"
-        if query.search:
-            table = "prompts NATURAL JOIN runs" if conditions else "prompts"
-            conditions["instr(prompt, ?)"] = fold(to_sql_text(query.search))
-        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        source, values = query.write_sql()
         order = "ORDER BY created DESC, session DESC, number DESC LIMIT ?"
-        statement = f"SELECT session, number FROM {table} {where}{order}"  # noqa: S608 - no text from outside
-        values = [to_sql_text(value) if isinstance(value, str) else value for value in conditions.values()]
-        values.append(-1 if query.limit is None else query.limit)
-        return self._execute(lambda connection: connection.execute(statement, values).fetchall())
+        statement = f"SELECT session, number FROM {source} {order}"  # noqa: S608 - no text from outside
+        limit = -1 if query.limit is None else query.limit
+        return self._execute(lambda connection: connection.execute(statement, [*values, limit]).fetchall())
+
+    def count(self, query: Query) -> int:
+        """Return how many runs a query seeks, whatever its limit."""
+        source, values = query.write_sql()
+        statement = f"SELECT count(*) FROM {source}"  # noqa: S608 - no text from outside
+        return int(self._execute(lambda connection: connection.execute(statement, values).fetchone()[0]))
+
+    def list_charges(self, query: Query) -> Counter[Charge]:
+        """Return what the runs sought add to the spending, and how many add the same."""
+        source, values = query.write_sql()
+        names = ", ".join(_CHARGED)
+        month = "strftime('%Y-%m', created, 'unixepoch', 'localtime')"
+        group = f"GROUP BY month, {names}"
+        statement = f"SELECT count(*), {month} AS month, {names} FROM {source} {group}"  # noqa: S608 - as above
+        rows = self._execute(lambda connection: connection.execute(statement, values).fetchall())
+        return Counter({Charge(*charge): count for count, *charge in rows})
 
     def list_numbers(self) -> dict[str, set[str]]:
         """Return the numbers of the runs in the index, as text, by session."""
@@ -191,12 +277,12 @@ class Index:
         return numbers
 
     def has(self, entries: Iterable[Entry]) -> bool:
-        """Return whether these entries are in the index as they are; their prompts are not compared."""
-        statement = """SELECT count(*) FROM runs
-            WHERE (session, number, created, identity, question, model) = (?, ?, ?, ?, ?, ?)"""
+        """Return whether these entries are in the index; only what never changes is compared."""
+        names, places = ", ".join(_FIXED), ", ".join("?" * len(_FIXED))
+        statement = f"SELECT count(*) FROM runs WHERE ({names}) = ({places})"  # noqa: S608 - names of ours
 
         def check(connection: sqlite3.Connection) -> bool:
-            return all(connection.execute(statement, entry[:6]).fetchone()[0] for entry in entries)
+            return all(connection.execute(statement, entry[: len(_FIXED)]).fetchone()[0] for entry in entries)
 
         return self._execute(check)
 
@@ -341,8 +427,9 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _insert(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+    places = ", ".join("?" * (len(Entry._fields) - 1))
     for e in entries:
-        connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)", e[:6])
+        connection.execute(f"INSERT OR REPLACE INTO runs VALUES ({places})", e[:-1])  # noqa: S608 - no text
         place = (e.created, e.session, e.number)
         if e.prompt:
             connection.execute("INSERT OR REPLACE INTO prompts VALUES (?, ?, ?, ?)", (*place, e.prompt))

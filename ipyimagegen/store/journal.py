@@ -27,12 +27,15 @@ class Journal:
         """Return where a record is noted."""
         return self.folder / f"{key[0]}.{key[1]}"
 
-    def add(self, key: Key, hashes: Iterable[str] = ()) -> None:
-        """Note a record, and the hashes of the files that go when it is forgotten."""
-        if hashes:
-            self.disk.put(self.path(key), "\n".join(hashes).encode())
-        else:
-            self.disk.create_exclusive(self.path(key))
+    def add(self, key: Key, hashes: Iterable[str] = ()) -> bool:
+        """Note a record, and the hashes of the files that go when it is forgotten.
+
+        Return whether the note is new.
+        """
+        if not hashes:
+            return self.disk.create_exclusive(self.path(key))
+        self.disk.put(self.path(key), "\n".join(hashes).encode())
+        return True
 
     def list_keys(self) -> list[Key]:
         """Return the key of every record noted."""

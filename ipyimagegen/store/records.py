@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,10 +104,15 @@ class Records:
         runs = map(self.read, self.list_keys() if keys is None else keys)
         return (run for run in runs if run is not None)
 
-    def find_mentioned(self, hashes: set[str]) -> set[str]:
-        """Return those of the hashes that any record mentions, whichever version wrote it."""
+    def find_mentioned(self, hashes: set[str], without: Collection[Key] = ()) -> set[str]:
+        """Return those of the hashes that any record mentions, whichever version wrote it.
+
+        Records `without` do not count.
+        """
         left = {sha256.encode() for sha256 in hashes}
         for key in self.list_keys() if left else ():
+            if key in without:
+                continue
             data = self.disk.read(self.path(key)) or b""
             left = {sha256 for sha256 in left if sha256 not in data}
         return hashes - {sha256.decode() for sha256 in left}

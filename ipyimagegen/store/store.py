@@ -6,12 +6,14 @@ import random
 import shutil
 import string
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
@@ -19,10 +21,21 @@ from ipyimagegen.core.run import SCHEMA, Run
 from ipyimagegen.core.text import list_some
 from ipyimagegen.store.blobs import BlobStore, find_run_key, raises_store_error
 from ipyimagegen.store.files import MARGIN, Disk
-from ipyimagegen.store.index import Entry, Index, Query, Unusable, compute_hash
+from ipyimagegen.store.index import Charge, Entry, Index, Query, Unusable, compute_hash
 from ipyimagegen.store.records import Key, forget, list_hashes, parse_key
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What forgetting deletes: the prompts of these runs, and files that no other run uses."""
+
+    runs: tuple[Run, ...]
+    files: int
+    bytes: int
+
+
 CHECK_INTERVAL = 5.0  # seconds for which the index is taken to be complete after a check
 SAMPLE = 4  # records that a check compares with the index: all differ where another store was copied here
 _LETTERS = string.ascii_lowercase + string.digits
@@ -93,18 +106,39 @@ class Store(BlobStore):
     @raises_store_error
     def update(self, run: Run) -> None:
         """Replace the record of a run; raises StoreError when a newer version wrote it."""
+        key = run.session, run.number
+        noted = self._journal.add(key)  # first: what the run costs is in the index, and changes
         old, written = self._records.update(run)
         if written.forgotten:  # forgotten while it was in flight
             self._delete_unused(list_hashes(run))
         elif old and old.raw and old.raw != written.raw:  # the answer to a job has taken its place
             self._delete_unused({old.raw})
-        if old is None or Entry.from_run(old) != Entry.from_run(written):  # an entry has no status
-            self._index_record((run.session, run.number))
+        if old is None or Entry.from_run(old) != Entry.from_run(written):
+            self._index_record(key)
+        elif noted:
+            self._journal.remove([key])
 
     def withdraw(self, run: Run) -> None:
         """Delete the record of a run that was not sent and cannot be updated: pending means unknown."""
         with suppress(OSError):
             self.disk.delete(self._records.path((run.session, run.number)))
+
+    @raises_store_error
+    def preview_forget(self, ids: Iterable[str]) -> Deletion:
+        """Return what `forget` would delete. It reads every record: any of them may use the same files."""
+        runs = self._select_to_forget(ids)
+        without = {(run.session, run.number) for run in runs}
+        files = self._find_unused({sha256 for run in runs for sha256 in list_hashes(run)}, without)
+        return Deletion(tuple(runs), len(files), sum(path.stat().st_size for _disk, path in files))
+
+    def _select_to_forget(self, ids: Iterable[str]) -> list[Run]:
+        """Return the runs of these ids, and the records that only reused them, unless already forgotten."""
+        named = set(ids)
+        return [
+            run
+            for run in self._records.read_all()
+            if not named.isdisjoint({run.id, run.reused_from}) and not run.forgotten
+        ]
 
     @raises_store_error
     def forget(self, ids: Iterable[str]) -> int:
@@ -115,12 +149,7 @@ class Store(BlobStore):
         none is forgotten. Raises StoreError that names files which are not the store's to delete; then all
         are forgotten.
         """
-        named = set(ids)
-        runs = [
-            run
-            for run in self._records.read_all()
-            if not named.isdisjoint({run.id, run.reused_from}) and not run.forgotten
-        ]
+        runs = self._select_to_forget(ids)
         newer = [run.id for run in runs if run.schema > SCHEMA]
         if newer:
             raise StoreError(
@@ -158,20 +187,9 @@ class Store(BlobStore):
         key = parse_key(id_)
         return None if key is None else self._records.read(key)
 
-    def runs(
-        self,
-        *,
-        search: str | None = None,
-        model: str | None = None,
-        number: int | None = None,
-        limit: int | None = None,
-        originals: bool = False,
-    ) -> list[Run]:
-        """Return the runs of a model and a number whose prompts contain a text, the newest first.
-
-        `originals` leaves out runs that only reused another, and forgotten ones.
-        """
-        return self.find(Query(search=search, model=model, number=number, limit=limit, originals=originals))
+    def runs(self, **sought: Any) -> list[Run]:
+        """Return the runs sought, the newest first; the members of a `Query` say which."""
+        return self.find(Query(**sought))
 
     def find_identical(self, identity: str) -> list[Run]:
         """Return the runs of the same request, the newest first; not those that only reused a run."""
@@ -187,19 +205,54 @@ class Store(BlobStore):
     @raises_store_error
     def find(self, query: Query) -> list[Run]:
         """Return the runs that a query seeks: from the index, or from the record files where it fails."""
+        return self._ask(
+            [],
+            lambda: self._find_indexed(query),
+            lambda: list(self._records.read_all(query.select(self._read_entries()))),
+        )
+
+    @raises_store_error
+    def count(self, query: Query) -> int:
+        """Return how many runs a query seeks, whatever its limit."""
+        return self._ask(
+            0,
+            lambda: self._refreshed_index.count(query),
+            lambda: sum(map(query.matches, self._read_entries())),
+        )
+
+    @raises_store_error
+    def list_charges(self, query: Query) -> Counter[Charge]:
+        """Return what the runs sought add to the spending, and how many add the same."""
+        return self._ask(
+            Counter(),
+            lambda: self._refreshed_index.list_charges(query),
+            lambda: Counter(entry.charge for entry in self._read_entries() if query.matches(entry)),
+        )
+
+    def _ask(self, nothing: T, index: Callable[[], T], records: Callable[[], T]) -> T:
+        """Return an answer of the index, of the records where it fails, or `nothing` in an empty store."""
         self.disk.is_linked(self._records.folder)
         if not self._records.folder.is_dir():
-            return []
+            return nothing
         try:
-            return self._find_indexed(query)
+            return index()
         except Unusable:
-            return list(self._records.read_all(query.select(self._read_entries())))
+            return records()
 
     # Between files and index
 
     @cached_property
     def _index(self) -> Index:
         return Index(self.home / "index.sqlite", self._read_entries, self._wait)
+
+    @property
+    def _refreshed_index(self) -> Index:
+        """The index with the records that it may lack. Raises Unusable."""
+        if noted := self._journal.list_keys():
+            self._catch_up(noted)
+        if not self._checked:
+            self._repair_index()
+        return self._index
 
     def _find_indexed(self, query: Query) -> list[Run]:
         if noted := self._journal.list_keys():
@@ -267,10 +320,13 @@ class Store(BlobStore):
 
     def _delete_unused(self, hashes: set[str]) -> list[Path]:
         """Delete files that no record mentions; return those that are not the store's to delete."""
+        return [path for disk, path in self._find_unused(hashes) if not disk.delete(path)]
+
+    def _find_unused(self, hashes: set[str], without: Collection[Key] = ()) -> list[tuple[Disk, Path]]:
+        """Return the files with these hashes that no record mentions; records `without` do not count."""
         stored = {sha256 for sha256 in hashes if self.path(sha256)}
-        unused = stored - self._records.find_mentioned(stored)
-        files = [file for sha256 in unused for file in self._find_files(sha256)]
-        return [path for disk, path in files if not disk.delete(path)]
+        unused = stored - self._records.find_mentioned(stored, without)
+        return [file for sha256 in unused for file in self._find_files(sha256)]
 
 
 def _sample(population: Collection[T]) -> list[T]:

@@ -13,10 +13,19 @@ OFFERED = [
     ("%imagine --endpoint xzb", {"xzbzq"}),
     ("%imagine a {anim", {"animal", "animals"}),
     ("%%imagine\na {anim", {"animal", "animals"}),
-    ("%imagine_show ", {"1", "2"}),
-    ("%imagine_compare 1 ", {"1", "2"}),
+    ("%imagine_show ", {"1", "2", "drawing"}),
+    ("%imagine_compare 1 ", {"1", "2", "drawing"}),
     ("%imagine_rerun --no-wa", {"--no-watermark", "--no-wait"}),
     ("%imagine_history --se", {"--search"}),
+    ("%imagine_history --si", {"--since"}),
+    ("%imagine_history --since yes", {"yesterday"}),
+    ("%imagine_history --endpoint wha", {"whatai"}),
+    ("%imagine_history --endpoint=wha", {"whatai"}),
+    ("%imagine_history -m dall-e-", {"dall-e-2", "dall-e-3"}),
+    ("%imagine_show dr", {"drawing"}),
+    ("%imagine_compare 1,dr", {"drawing"}),
+    ("%imagine_forget --be", {"--before"}),
+    ("%imagine_cost --a", {"--all"}),
     ("%imagine_models dall-e-", {"dall-e-2", "dall-e-3"}),
     ("%imagine_models --server wha", {"whatai"}),
     ("%imagine_models --server=wha", {"whatai"}),
@@ -37,7 +46,8 @@ OFFERED = [
 def drawn(kernel):
     kernel.run("from pathlib import Path\nPath('cat.png').touch(); Path('cat.txt').touch()")
     kernel.run("from concurrent.futures import ThreadPoolExecutor\npool, post = ThreadPoolExecutor(1), 1")
-    kernel.run("animal, animals = 'fox', ['fox']\n%imagine --size 64x64 a fox\n%imagine --size 64x64 a cat")
+    kernel.run("animal, animals = 'fox', ['fox']\n%imagine --size 64x64 a fox")
+    kernel.run("drawing = %imagine --size 64x64 a cat")
     return kernel
 
 
@@ -57,3 +67,16 @@ def test_offered(drawn, code, offered):
     if offered:
         typed = code[content["cursor_start"] : content["cursor_end"]]
         assert all(match.startswith(typed) for match in offered)
+
+
+@pytest.mark.parametrize("code", ["%imagine_show ", "%imagine_compare 1 ", "%imagine_forget --session "])
+def test_lasting_ids_are_offered(drawn, code):
+    id_ = drawn.run("print(drawing.id, end='')").texts[0]
+    session, _slash, _number = id_.partition("/")
+    wanted = session if "--session" in code else id_
+    typed = code + session[:7]
+    message = drawn.client.complete(typed, len(typed))
+    reply = drawn.client.get_shell_msg(timeout=20)
+    while reply["parent_header"].get("msg_id") != message:
+        reply = drawn.client.get_shell_msg(timeout=20)
+    assert wanted in reply["content"]["matches"]

@@ -53,7 +53,7 @@ def test_what_looks_like_an_image_model_comes_first(kernel, lab, line):
     assert re.search(r"gpt-image-2 +yes +gpt-image-2 +them", data["text/plain"])
     assert [request.method for request in server.requests] == ["GET"]
     assert server.requests[0].headers["Authorization"] == f"Bearer {CANARY}"
-    cells = re.findall(r"<td>(.*?)</td>", data["text/html"])
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", data["text/html"])
     assert cells[0::4] == rows[1:6]
     assert set(data) == {"text/plain", "text/html"}
 

@@ -250,7 +250,7 @@ def test_a_write_that_was_cut_off_is_not_replayed(store):
         "import os, signal, sqlite3, sys\n"
         "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
         "connection.executescript('PRAGMA cache_size = 1; BEGIN; DELETE FROM runs;')\n"
-        "connection.executemany('INSERT INTO runs VALUES (?, ?, 0, ?, 0, 0)',"
+        "connection.executemany('INSERT INTO runs (session, number, created, identity) VALUES (?, ?, 0, ?)',"
         " ((str(i), i, 'x' * 900) for i in range(500)))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -4,6 +4,8 @@ import json
 import os
 import pickle
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -25,6 +27,7 @@ from ipyimagegen.core.run import (
     Mismatch,
     Run,
     Status,
+    to_json,
 )
 from ipyimagegen.store import Disk, Store
 from ipyimagegen.store.index import Entry, Query
@@ -378,3 +381,94 @@ def test_an_image_that_is_stored_stays_stored(store):
     late = replace(fetched, state=ImageState.URL_PENDING, sha256=None)
     store.update(run(1, status=Status.DONE, images=(late,)))
     assert store.run(f"{SESSION}/1").images == (fetched,)
+
+
+QUERIES = [
+    Query(),
+    Query(originals=True),
+    Query(remembered=True),
+    Query(endpoint="LAB"),
+    Query(endpoint="openai", model="M2"),
+    Query(model="m2", search="owl", originals=True),
+    Query(session="1121-aaaa", since=1002.0),
+    Query(before=1003.0, search="FOX"),
+    Query(since=1002.0, before=1004.0, endpoint="lab"),
+    Query(session="9999-zzzz"),
+]
+
+
+def fill(store):
+    """Store runs of every kind, in two sessions."""
+    for number in range(1, 5):
+        made = run(number, f"{'an owl' if number % 2 else 'a red fox'} {number}", model=f"m{number}")
+        other = replace(made, session="1121-aaaa", request=replace(made.request, endpoint="lab"))
+        done = Cost(amount=number / 100, currency="USD", basis="table")
+        store.create(made.replace(status=Status.DONE, cost=done))
+        store.create(other.replace(status=Status.UNKNOWN, identity=other.request.identity))
+    store.create(run(5, reused_from=f"{SESSION}/1"))
+    store.forget([f"{SESSION}/2"])
+
+
+def test_the_index_and_the_files_answer_alike(tmp_path):
+    store, other = Store(tmp_path / "indexed"), Store(tmp_path / "files", wait=0.0)
+    other.home.mkdir()
+    with sqlite3.connect(other.home / "index.sqlite") as foreign:
+        foreign.execute("CREATE TABLE theirs (x)")
+    fill(store)
+    fill(other)
+    for query in QUERIES:
+        assert ids(store.find(query)) == ids(other.find(query)), query
+        assert store.count(query) == other.count(query) == len(store.find(query)), query
+        assert store.list_charges(query) == other.list_charges(query), query
+        assert store.list_charges(query).total() == store.count(query)
+    assert ids(store.find(Query(endpoint="LAB"))) == [f"1121-aaaa/{number}" for number in (4, 3, 2, 1)]
+    assert store.count(replace(QUERIES[0], limit=2)) == 9
+
+
+def test_the_spending_follows_the_state_of_a_run(store):
+    pending = run(1, status=Status.PENDING)
+    store.create(pending)
+    (charge,) = store.list_charges(Query())
+    assert (charge.status, json.loads(charge.cost)["basis"]) == ("pending", "unknown")
+    image = ImageRecord(index=1, sha256="0" * 64, mime="image/png")
+    cost = Cost(amount=0.04, currency="USD", basis="table", source="there", date="2026-11-29")
+    store.update(pending.replace(status=Status.DONE, cost=cost, images=(image,)))
+    (charge,) = store.list_charges(Query())
+    assert (charge.status, charge.requested, charge.received) == ("done", 1, 1)
+    assert json.loads(charge.cost) == to_json(replace(cost, source="", date=""))
+    assert not list((store.home / "unindexed").iterdir())
+    store.forget([pending.id])
+    (charge,) = store.list_charges(Query())
+    assert (charge.forgotten, charge.status, charge.received) == (True, "done", 0)
+
+
+def test_the_spending_survives_a_kill_between_record_and_index(store):
+    store.create(run(1))
+    done = run(1, status=Status.DONE, cost=Cost(amount=1, currency="USD", basis="server"))
+    code = (
+        "import os, pickle, signal, sys\n"
+        "from ipyimagegen.store.index import Index\n"
+        "Index.add = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "store, run = pickle.load(sys.stdin.buffer)\n"
+        "store.update(run)"
+    )
+    subprocess.run([sys.executable, "-c", code], input=pickle.dumps((store, done)), check=False)
+    assert store.run(done.id) == done
+    (charge,) = Store(store.home).list_charges(Query())
+    assert (charge.status, json.loads(charge.cost)["amount"]) == ("done", 1)
+
+
+def test_what_forgetting_would_delete_is_counted(store):
+    shared, own, other = (store.keep([data], cap=999) for data in (b"\x89PNG1", b"\x89PNG22", b"\x89PNG333"))
+    images = [ImageRecord(index=k, sha256=kept.sha256) for k, kept in enumerate((shared, own, other), 1)]
+    store.create(run(1, images=(images[0], images[1])))
+    store.create(run(2, images=(images[2],)))
+    store.create(run(3, images=(images[0],)))
+    deletion = store.preview_forget([f"{SESSION}/1", f"{SESSION}/2"])
+    assert sorted(ids(deletion.runs)) == [f"{SESSION}/1", f"{SESSION}/2"]
+    assert (deletion.files, deletion.bytes) == (2, 13)
+    assert all(store.path(kept.sha256) for kept in (shared, own, other))
+    store.forget(ids(deletion.runs))
+    assert store.path(shared.sha256)
+    assert not store.path(own.sha256)
+    assert not store.path(other.sha256)

@@ -64,7 +64,7 @@ CASES = [
     Case("models", "%imagine_models", "gpt-image"),
     Case("model", "%imagine_models dall-e-3", "dall-e-3"),
     Case("endpoints", "%imagine_endpoints", "sketch"),
-    Case("cost", "%imagine_cost", "spent: nothing"),
+    Case("cost", "%imagine_cost", "nothing"),
     Case("forget", "%imagine_forget 2", "2"),
     Case("doctor", "%imagine_doctor --offline", re.escape(metadata.version("pillow"))),
     Case("help", "%imagine --help", "--seed"),
