@@ -11,6 +11,7 @@ from ipyimagegen.imaging.contact_sheet import (
     make_tile,
     measure_tile_edge,
 )
+from ipyimagegen.imaging.containers import unwrap_input
 from ipyimagegen.imaging.inputs import encode_input, fit_input
 from ipyimagegen.imaging.inspection import (
     ImageInfo,
@@ -55,4 +56,5 @@ __all__ = [
     "read_mask",
     "to_mask_image",
     "to_png",
+    "unwrap_input",
 ]

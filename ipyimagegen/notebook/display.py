@@ -104,7 +104,7 @@ def write_status(batch: Batch) -> Message:
         if planned.seconds:
             low, high = planned.seconds
             parts.append(_("takes about {low:g}–{high:g} s", low=low, high=high))
-        return join([*parts, *_list_retirements([planned])])
+        return join([*parts, *_list_retirements([planned]), *batch.plan.notes])
     endpoints = dict.fromkeys(truncate(planned.endpoint.name) for planned in batch.plan.calls)
     reused = sum(call.cached is not None for call in calls)
     unsent = sum(call.unsent for call in calls)
@@ -115,6 +115,7 @@ def write_status(batch: Batch) -> Message:
         *_name_key_hosts(batch.plan.calls),
         format_costs(estimates),
         *_list_retirements(batch.plan.calls),
+        *batch.plan.notes,
         _("{done} of {total}", done=sum(call.has_images for call in calls), total=len(calls)),
     ]
     if reused:

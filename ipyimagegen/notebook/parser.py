@@ -329,7 +329,7 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     text = text.strip()
     parts = template.parse(text)
     if path := _get_only_name(parts):
-        return InputRef(template.lookup(path, names), path)
+        return _refer(template.lookup(path, names), path, target)
     has_names = any(isinstance(part, template.Name) for part in parts)
     if has_names:
         text = template.fill(parts, names).strip()
@@ -353,6 +353,16 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     return InputRef(file, shown)
 
 
+def _refer(value: object, text: str, target: str) -> InputRef:
+    """Return the value of a variable. Raises InvalidInput for None: loading it failed."""
+    if value is not None:
+        return InputRef(value, text)
+    option = OptionName(target)
+    raise InvalidInput(
+        _("{option} {text}: the variable is None, not an image. Nothing was sent.", option=option, text=text)
+    )
+
+
 def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file: bool) -> InputRef | None:
     """Return the variable, or None for a file such as `cat.png` beside a variable `cat` without `.png`."""
     try:
@@ -362,7 +372,7 @@ def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file:
             return None
         raise
     if not is_file:
-        return InputRef(value, text)
+        return _refer(value, text, target)
     raise InvalidInput(
         _(
             "{option} {text} is a variable and a file. Write {variable} for the variable, "
