@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from PIL import Image
@@ -297,6 +297,7 @@ def _render(part: Any) -> Image.Image:
             transparent=False,
             backend="agg",
             bbox_inches=_choose_box(part, figure),
+            pad_inches=_read_inline().get("pad_inches"),
             pil_kwargs={"compress_level": 1},  # read again at once
         )
     with Image.open(out, formats=["PNG"]) as image:
@@ -326,7 +327,7 @@ def _reset_layout(figure: Any) -> Iterator[None]:
 
 
 def _choose_box(part: Any, figure: Any) -> Any:
-    """Return what to show of the figure, in inches; None is all of it."""
+    """Return what to show of the figure: a box in inches, or "tight"."""
     inches = figure.dpi_scale_trans.inverted()
     _figure, subfigure, axes = _load_kinds()
     if isinstance(part, subfigure):
@@ -339,4 +340,25 @@ def _choose_box(part: Any, figure: Any) -> Any:
         boxes = [box for twin in twins if (box := twin.get_tightbbox()) is not None]
         if boxes and len(twins) < len(figure.axes):
             return boxes[0].union(boxes).transformed(inches)
-    return figure.bbox_inches if sys.modules["matplotlib"].rcParams["savefig.bbox"] else None
+    return _choose_whole_box(figure)
+
+
+def _choose_whole_box(figure: Any) -> Any:
+    """Return what to show of a whole figure: what the notebook shows, elsewhere all that is drawn.
+
+    The inline backend cuts the empty border off. Where nothing else shows the figure, its border stays.
+    """
+    box = _read_inline().get("bbox_inches", ...)
+    if box is not ...:
+        return figure.bbox_inches if box is None else box
+    figure.draw_without_rendering()  # computes the layout
+    drawn, frame = figure.get_tightbbox(), figure.bbox_inches
+    return frame.union([frame, drawn]) if drawn.width and drawn.height else frame
+
+
+def _read_inline() -> Mapping[str, Any]:
+    """Return the options with which the inline backend draws figures; none where it is not in use."""
+    module = sys.modules.get("matplotlib_inline.config")
+    if not (module and module.InlineBackend.initialized()):
+        return {}
+    return {"bbox_inches": "tight", **module.InlineBackend.instance().print_figure_kwargs}

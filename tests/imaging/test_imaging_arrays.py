@@ -349,14 +349,29 @@ def test_a_figure_s_bytes_name_no_version():
 
 
 def test_a_figure_without_pyplot_opens_no_window():
-    figure = Figure(figsize=(2, 1), dpi=40, facecolor="none")
+    figure = Figure(figsize=(4, 3), dpi=40, facecolor="none")
     figure.subplots().plot([1, 2])
     canvas = figure.canvas
     image = decoded(figure)
-    assert (image.size, image.mode) == ((80, 40), "RGBA")
+    assert (image.size, image.mode) == ((160, 120), "RGBA")
     assert image.getpixel((0, 0))[3] == 0
     assert figure.canvas is canvas
     assert plt.get_fignums() == []
+
+
+def test_what_stands_outside_the_frame_belongs_to_the_image():
+    figure, axes = plotted(figsize=(4, 3), dpi=50)
+    frame = pixels(figure).shape[:2]
+    axes.text(1.5, 0.5, "NOTE", color="#ff0000", fontsize=30, transform=axes.transAxes)
+    for part in (figure, axes):
+        height, width = pixels(part).shape[:2]
+        assert (height, width > frame[1]) == (frame[0], True)
+        red = pixels(part)[:, frame[1] :].reshape(-1, 3)
+        assert (red == (255, 0, 0)).all(axis=1).any()
+
+
+def test_an_empty_figure_is_its_frame():
+    assert decoded(plt.figure(figsize=(2, 1), dpi=40)).size == (80, 40)
 
 
 def test_a_closed_figure_is_still_a_image():
