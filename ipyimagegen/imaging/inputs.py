@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from ipyimagegen.core.errors import InvalidInput, find_nearest
-from ipyimagegen.core.formats import BY_NAME, INPUTS
+from ipyimagegen.core.formats import BY_NAME, HEAD, INPUTS
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.text import truncate
 from ipyimagegen.imaging.containers import BYTES, MOST_FILE_BYTES, unwrap_input
@@ -227,7 +227,7 @@ def _explain_unread(error: Exception, path: Path, label: str) -> Message:
 
 def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
     """Return the file, opened. Raises InvalidInput for what is not an image, too large or cut short."""
-    kind = sniff_format(data, suffix)
+    kind = sniff_format(data, suffix) or _find_plugin(data)
     if kind is None:
         raise refuse(_describe_unsupported(data, label))
     late, size = False, None
@@ -240,7 +240,8 @@ def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
             message = _("{image} {problem}. Save it with another program.", image=label, problem=scan.refusal)
             raise refuse(message)
         late, size = scan.late, (scan.width, scan.height)
-    importlib.import_module(f"PIL.{PLUGINS[kind]}")
+    if kind in PLUGINS:
+        importlib.import_module(f"PIL.{PLUGINS[kind]}")
     # Image.open would warn of large images, or refuse them, by a limit that is the user's own.
     opener: Any = Image.OPEN[kind][0]
     image, problem = attempt(lambda: opener(io.BytesIO(data), ""))
@@ -257,6 +258,15 @@ def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
     if own and late:
         _load(image, kind, label)
     return _OpenedImage(image, image.format or kind, frames, own and find_turn(image) is None)
+
+
+def _find_plugin(data: bytes) -> str | None:
+    """Return the format of a plugin that the user registered with Pillow, such as HEIF, if it takes the file."""
+    for kind, (factory, accepts) in Image.OPEN.items():
+        is_foreign = not getattr(factory, "__module__", "PIL.").startswith("PIL.")
+        if is_foreign and accepts and attempt(lambda accepts=accepts: accepts(data[:HEAD]))[0] is True:
+            return kind
+    return None
 
 
 def _decode(opened: _OpenedImage, label: str) -> Decoded:
