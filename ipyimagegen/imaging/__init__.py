@@ -12,10 +12,12 @@ from ipyimagegen.imaging.contact_sheet import (
     measure_tile_edge,
 )
 from ipyimagegen.imaging.containers import unwrap_input
-from ipyimagegen.imaging.inputs import encode_input, fit_input
+from ipyimagegen.imaging.inputs import encode_input, expand_path, fit_input
 from ipyimagegen.imaging.inspection import (
     ImageInfo,
+    can_convert,
     can_decode,
+    convert_file,
     inspect,
     is_turned,
     make_thumb,
@@ -37,10 +39,13 @@ __all__ = [
     "EncodedImage",
     "ImageInfo",
     "Preview",
+    "can_convert",
     "can_decode",
     "choose_edge",
+    "convert_file",
     "convert_mask",
     "encode_input",
+    "expand_path",
     "fit_input",
     "inspect",
     "is_turned",

@@ -6,9 +6,11 @@ import importlib
 import io
 import itertools
 import os
+import re
 import stat
 import unicodedata
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from ipyimagegen.imaging.normalize import (
     describe_floats,
     encode_within,
     find_turn,
+    lay_on_white,
     to_eight_bits,
     to_ready_mode,
     to_size_text,
@@ -40,6 +43,7 @@ from ipyimagegen.imaging.scan import CUT, DAMAGED, scan_bytes
 from ipyimagegen.imaging.sniff import PLUGINS, describe_other, sniff_format
 
 _MOST_NAMES = 5000  # names of a folder that are searched for a similar name
+_VARIABLE = re.compile(r"\$(\w+)(?=[/\\]|$)")
 _SUPPORTED = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO, TGA"
 _TITLES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
 
@@ -132,10 +136,8 @@ def fit_input(
     if target != form:
         notes = (*notes, _describe_conversion(form.upper(), target.upper()))
     if target == "jpeg" and image.mode == "RGBA":
-        paper = Image.new("RGB", image.size, "white")
-        paper.paste(image, mask=image.getchannel("A"))
-        image = paper
-        notes = (*notes, _("laid on white"))
+        image, laid = lay_on_white(image)
+        notes = (*notes, *laid)
     fitted = encode_within(image, notes, profile, form=target, limit=limit)
     if len(fitted.data) > limit:
         raise refuse(
@@ -167,9 +169,22 @@ def _read_file(thing: Any, label: str) -> tuple[bytes, str, str] | None:
     return None
 
 
+def expand_path(text: str) -> Path:
+    """Return a path with folders for `~`, and for a variable at its beginning that holds an absolute path.
+
+    As typed where there is no such user. No key is such a path.
+    """
+    variable = _VARIABLE.match(text)
+    folder = os.environ.get(variable[1], "") if variable else ""
+    if variable and Path(folder).is_absolute():
+        text = folder + text[variable.end() :]
+    path = Path(text)
+    return attempt(path.expanduser)[0] or path
+
+
 def _read_path(path: Path, label: str) -> bytes:
     """Return the bytes of a regular file of bounded size."""
-    path = attempt(path.expanduser)[0] or path  # no such user, or no home
+    path = path if attempt(path.exists)[0] else expand_path(str(path))
     # Systems differ in the Unicode form of accents.
     forms = [path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))]
     path = next((form for form in forms if attempt(form.exists)[0]), path)
@@ -261,10 +276,10 @@ def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
 
 
 def _find_plugin(data: bytes) -> str | None:
-    """Return the format of a plugin that the user registered with Pillow, such as HEIF, if it takes the file."""
+    """Return the format of a plugin that the user registered with Pillow, such as HEIF, and that takes it."""
     for kind, (factory, accepts) in Image.OPEN.items():
-        is_foreign = not getattr(factory, "__module__", "PIL.").startswith("PIL.")
-        if is_foreign and accepts and attempt(lambda accepts=accepts: accepts(data[:HEAD]))[0] is True:
+        own = getattr(factory, "__module__", "PIL").partition(".")[0] == "PIL"
+        if not own and accepts and attempt(partial(accepts, data[:HEAD]))[0] is True:
             return kind
     return None
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -36,11 +37,17 @@ TURNS = {
 _SIDEWAYS = tuple(TURNS[orientation] for orientation in (5, 6, 7, 8))
 _SHALLOW, _DEEP = (255, 1023, 4095, 16383), 65535  # white, by the bits that 16-bit data use
 _SLACK = 1 / 512  # half a step of 8 bits: what arithmetic adds to 0..1 without changing a pixel
-_ENCODERS: dict[str, dict[str, Any]] = {
-    "png": {"format": "PNG"},
+ENCODERS: Mapping[str, Mapping[str, Any]] = {  # by the names of `core.formats`
+    "png": {"format": "PNG", "transparency": None},
     "webp": {"format": "WEBP", "lossless": True, "exact": True},
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    "gif": {"format": "GIF"},
+    "avif": {"format": "AVIF", "quality": 90},
+    "tiff": {"format": "TIFF", "compression": "tiff_lzw"},
+    "bmp": {"format": "BMP"},
+    "jp2": {"format": "JPEG2000"},
 }
+OPAQUE, DEEP = ("jpeg", "bmp"), ("png", "tiff", "jp2")  # without transparency, with 16 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +165,13 @@ def to_eight_bits(image: Image.Image) -> tuple[Image.Image, tuple[Message, ...]]
     return grey, (describe_white(high, white),)
 
 
+def lay_on_white(image: Image.Image) -> tuple[Image.Image, tuple[Message, ...]]:
+    """Return an RGBA image as RGB, and a note."""
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(image, mask=image.getchannel("A"))
+    return paper, (_("laid on white"),)
+
+
 def find_deep_white(high: float) -> int:
     """Return the value that means white in numbers of 16 bits up to `high`.
 
@@ -214,7 +228,7 @@ def encode_within(
 def encode_file(image: Image.Image, form: str = "png", profile: bytes | None = None, **options: Any) -> bytes:
     """Return the image as a file that contains nothing but pixels and colour profile."""
     out = io.BytesIO()
-    image.save(out, **{**_ENCODERS[form], **options, "icc_profile": profile, "transparency": None})
+    image.save(out, **{**ENCODERS[form], **options, "icc_profile": profile})
     return out.getvalue()
 
 

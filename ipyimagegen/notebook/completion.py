@@ -9,12 +9,12 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from ipyimagegen import catalog
+from ipyimagegen import catalog, imaging
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
 from ipyimagegen.notebook.fronts import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.help_text import PAGES
-from ipyimagegen.notebook.parser import NOTHING, expand_home
+from ipyimagegen.notebook.parser import NOTHING
 from ipyimagegen.notebook.tokenizer import write_word
 from ipyimagegen.session.inputs import SUFFIXES
 from ipyimagegen.session.studio import Studio
@@ -101,7 +101,7 @@ def _list_files(fragment: str) -> list[str]:
         return []
     folder, name = os.path.split(fragment)
     try:
-        paths = sorted(expand_home(folder or ".").iterdir())
+        paths = sorted(imaging.expand_path(folder or ".").iterdir())
     except OSError:
         return []
     paths = [path for path in paths if path.name.startswith(name) and not path.name.startswith(".")]

@@ -307,7 +307,9 @@ def deliver_result(result: Result, local: Mapping[str, Value], variables: Mutabl
         variables[str(local["as_"])] = result
     if "save" not in local:
         return ""
-    files = [str(path) for path in result.save(str(local["save"]))]
+    paths, notes = result.save_silently(local["save"])
+    files = [str(path) for path in paths]
+    saved = _("saved: {files}", files=files)
     if len(files) > _FILES:
-        return _("saved: {files} and {count} more", files=files[:_FILES], count=len(files) - _FILES)
-    return _("saved: {files}", files=files)
+        saved = _("saved: {files} and {count} more", files=files[:_FILES], count=len(files) - _FILES)
+    return "\n".join([saved, *notes[:_FILES]])

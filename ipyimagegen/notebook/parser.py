@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ipyimagegen import imaging
 from ipyimagegen.core import template
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.messages import Message, OptionName, _
@@ -339,7 +339,7 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
         return InputRef(text, _("the URL"))
     if target == "mask" and BOX.fullmatch(text):
         return InputRef(text, _("the box"))
-    file, shown = expand_home(text), truncate(text, _SHOWN)
+    file, shown = imaging.expand_path(text), truncate(text, _SHOWN)
     first = None if has_names else _IDENTIFIER.match(text)  # what was filled in is never read as a variable
     if first and first[0] in names and _get_only_name(template.parse(f"{{{text}}}")) == text:
         reference = _find_variable(text, names, target, is_file=exists(file))
@@ -383,14 +383,6 @@ def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file:
             path=f"./{text}",
         )
     )
-
-
-def expand_home(text: str) -> Path:
-    """Return a path with the home folder for its `~`; as typed where there is no such user."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)
 
 
 def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None:

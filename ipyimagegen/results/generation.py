@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import ImagineError, InvalidInput, StoreError
-from ipyimagegen.core.messages import PYTHON, Front, _
+from ipyimagegen.core.messages import PYTHON, Front, Message, _
 from ipyimagegen.core.run import Cost, Mismatch, Run, Status
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
@@ -190,19 +190,24 @@ class Generation(Sequence[Image]):
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every image and return the files.
 
-        The template takes {id} {index} {model} {endpoint} {seed} {size} {date}. Several images without
-        {index} get -1, -2. A different existing file is never overwritten, and the suffix follows the bytes.
-        Raises InvalidOption for an unknown field, StoreError when a file cannot be written or there is no
-        image.
+        The template takes {id} {index} {model} {endpoint} {seed} {size} {date} {prompt}, with formats as in
+        f-strings: {index:02d}, {date:%Y}. Several images without {index} get -1, -2. A suffix of another
+        format converts the image, with a warning that says so. A different existing file is never
+        overwritten. Raises InvalidOption for what is not a path, an unknown field or a format that cannot be
+        applied, StoreError when a file cannot be written or there is no image.
         """
-        saving.check_template(str(template))
+        files, notes = self.save_silently(template)
+        saving.tell(notes)
+        return files
+
+    def save_silently(self, path: object) -> tuple[tuple[Path, ...], tuple[Message, ...]]:
+        """Write every image, and return the files and what was converted."""
+        template = saving.read_template(path)
         if not self:
             raise saving.make_empty_error(self.id, self.error)
         several = len(self) > 1
-        targets = [
-            saving.find_target(str(template), self.run, image.image, several=several) for image in self
-        ]
-        return tuple(saving.write_file(image.bytes, file) for image, file in zip(self, targets, strict=True))
+        targets = [saving.find_target(template, self.run, image.image, several=several) for image in self]
+        return saving.write_images(zip(self, targets, strict=True))
 
     def __repr__(self) -> str:
         return DOT.join([self._summary, *list_files(self.files)])

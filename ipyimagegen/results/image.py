@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import DOT, truncate
@@ -174,9 +174,15 @@ class Image:
 
     def save(self, path: str | Path) -> Path:
         """Write the image; see `Generation.save`."""
-        saving.check_template(str(path))
-        file = saving.find_target(str(path), self.run, self.image, several=False)
-        return saving.write_file(self.bytes, file)
+        file, notes = self.save_silently(path)
+        saving.tell(notes)
+        return file
+
+    def save_silently(self, path: object) -> tuple[Path, tuple[Message, ...]]:
+        """Write the image, and return what was converted."""
+        file = saving.find_target(saving.read_template(path), self.run, self.image, several=False)
+        written, note = saving.write_image(self.bytes, self.mime, file)
+        return written, (note,) if note else ()
 
     def __repr__(self) -> str:
         return DOT.join([self._summary, *list_files([self.path])])
