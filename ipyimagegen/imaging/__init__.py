@@ -23,6 +23,7 @@ from ipyimagegen.imaging.inspection import (
     make_thumb,
     open_image,
     preview_partial,
+    to_colour,
     to_png,
 )
 from ipyimagegen.imaging.masks import convert_mask, measure_changed_outside, read_mask, to_mask_image
@@ -59,6 +60,7 @@ __all__ = [
     "open_image",
     "preview_partial",
     "read_mask",
+    "to_colour",
     "to_mask_image",
     "to_png",
     "unwrap_input",

@@ -198,13 +198,19 @@ def convert_file(data: bytes, name: str) -> tuple[bytes, tuple[Message, ...]]:
     return encode_file(image, name, profile), notes
 
 
-def flatten_mode(image: Image.Image) -> tuple[Image.Image, bool]:
-    """Return the image as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
+def to_colour(image: Image.Image) -> Image.Image:
+    """Return the image as RGB, or as RGBA where it has transparency, with 8 bits."""
     if image.mode.startswith("I") or image.mode == "F":
         image = image.convert("I").point(lambda value: value / 256).convert("L")
-    if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB"), False
-    image = image if image.mode == "RGBA" else image.convert("RGBA")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def flatten_mode(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Return the image as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
+    image = to_colour(image)
+    if image.mode == "RGB":
+        return image, False
     opaque = image.getchannel("A").histogram()[255]
     return (image, True) if opaque < image.width * image.height else (image.convert("RGB"), False)
 

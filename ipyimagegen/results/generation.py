@@ -23,6 +23,8 @@ from ipyimagegen.results.captions import GONE, NameInput, list_facts, list_input
 from ipyimagegen.results.image import Bundle, Handle, Image, bundle_preview, list_files, make_bundle
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
     from ipyimagegen.results.sweep import Result
 
 
@@ -146,6 +148,51 @@ class Generation(Sequence[Image]):
         """The files of its images, in the store."""
         return tuple(image.path for image in self)
 
+    def _get_only(self, attribute: str) -> Image:
+        """Return its only image. Raises InvalidInput for none or several."""
+        if not self:
+            reason = self.error or _("the run is {status}", status=self.status)
+            raise InvalidInput(_("{result} has no image: {reason}", result=self.id, reason=reason))
+        if len(self) > 1:
+            raise InvalidInput(
+                _(
+                    "This result has {count} images. Choose one, such as result[0].{attribute}.",
+                    count=len(self),
+                    attribute=attribute,
+                )
+            )
+        return self[0]
+
+    @property
+    def pil(self) -> PilImage:
+        """Its only image as a Pillow image; see `Image.pil`."""
+        return self._get_only("pil").pil
+
+    @property
+    def bytes(self) -> bytes:
+        """The bytes of its only image; see `Image.bytes`."""
+        return self._get_only("bytes").bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The width and height of its only image; see `Image.size`."""
+        return self._get_only("size").size
+
+    @property
+    def mime(self) -> str:
+        """The type of its only image; see `Image.mime`."""
+        return self._get_only("mime").mime
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its only image; see `Image.sha256`."""
+        return self._get_only("sha256").sha256
+
+    @property
+    def path(self) -> Path:
+        """The file of its only image, in the store."""
+        return self._get_only("path").path
+
     @property
     def edit_of(self) -> list[str]:
         """The inputs of an edit, in words; empty for other runs."""
@@ -167,7 +214,7 @@ class Generation(Sequence[Image]):
             self.number,
             from_history=self.reused,
             name_input=self._name_input,
-            files={image.index: image.path for image in self},
+            files={image.number: image.path for image in self},
             front=front,
         )
 
@@ -181,11 +228,7 @@ class Generation(Sequence[Image]):
 
     def edit(self, prompt: str, **options: Any) -> Result:
         """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly 1 image."""
-        if len(self) != 1:
-            raise InvalidInput(
-                _("This result has {count} images. Choose one, such as result[0].edit(…).", count=len(self))
-            )
-        return self[0].edit(prompt, **options)
+        return self._get_only("edit(…)").edit(prompt, **options)
 
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every image and return the files.
@@ -234,7 +277,7 @@ class Generation(Sequence[Image]):
                     for image in self
                 ]
         edge = imaging.choose_edge(len(self))
-        labels = [f"{self.number or self.id}.{image.index}" for image in self]
+        labels = [f"{self.number or self.id}.{image.number}" for image in self]
         thumbs = [image.thumb(edge) for image in self]
         preview = imaging.make_preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
         return [bundle_preview(preview, self._summary, self.prompt, framed=len(self) == 1)]

@@ -82,8 +82,8 @@ class Image:
         return f"{self.run.id}.{self.image.index}"
 
     @property
-    def index(self) -> int:
-        """Its place in the response, from 1."""
+    def number(self) -> int:
+        """Its number in the run, from 1."""
         return self.image.index
 
     @property
@@ -113,11 +113,16 @@ class Image:
         return imaging.open_image(self.bytes)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        """Return its pixels as a NumPy array of shape (height, width) or (height, width, channels)."""
-        return importlib.import_module("numpy").array(self.pil, dtype=dtype)
+        """Return its pixels as a NumPy array of shape (height, width, 3 or 4), uint8 without `dtype`.
+
+        The array is new each time: `copy=False` raises ValueError, as NumPy's protocol requires.
+        """
+        if copy is False:
+            raise ValueError("The pixels of an image are decoded into a new array: copy=False is impossible.")
+        return importlib.import_module("numpy").array(imaging.to_colour(self.pil), dtype=dtype)
 
     def _describe_unopened(self) -> str:
-        return describe_unopened(self.image, {self.index: self.path})
+        return describe_unopened(self.image, {self.number: self.path})
 
     @property
     def size(self) -> tuple[int, int]:

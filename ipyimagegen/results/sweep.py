@@ -142,7 +142,7 @@ class Sweep(Sequence[Generation]):
             raise saving.make_empty_error(_("The sweep"), self[0].error)
         places, images = [], []
         for generation in self:
-            by_index = {image.index: image for image in generation}
+            by_index = {image.number: image for image in generation}
             for index in sorted({*range(1, generation.run.request.count + 1), *by_index}):
                 image = by_index.get(index)  # the sample stands for a missing image
                 places.append((generation.run, image.image if image else replace(sample, index=index)))
