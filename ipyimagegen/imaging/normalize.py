@@ -182,7 +182,7 @@ def find_deep_white(high: float) -> int:
 
 def describe_white(high: float, white: int) -> Message:
     """Return the note on data whose largest value is not the largest of its type."""
-    return _("values up to {high}: {white} is white", high=_to_text(high), white=white)
+    return _("scaled so that {white} is white (largest value {high})", white=white, high=_to_text(high))
 
 
 def describe_floats(image: Image.Image) -> tuple[Message, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import numbers
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -105,6 +106,8 @@ def _refuse_list(things: Any, label: str) -> InvalidInput:
         )
     if all(isinstance(thing, Image.Image) or _is_array(thing) for thing in things):
         return refuse(_("{image} is a {type} of {count} images. Choose one, such as {example}.", **values))
+    if not all(isinstance(thing, (numbers.Number, list, tuple)) for thing in things):
+        return refuse(_("{image} is a {type} of {count} things. Choose one, such as {example}.", **values))
     return refuse(
         _(
             "{image} is a {type} of {count} values, not an image. Convert numbers with numpy.array.",

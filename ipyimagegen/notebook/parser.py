@@ -389,8 +389,9 @@ def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None
     """Return what is wrong with a word that is neither a variable nor a file, if that is clear."""
     if _ID.fullmatch(text):
         return _("write {id} for an image of the history.", id=f"@{text}")
-    if _IDENTIFIER.fullmatch(text):
-        suggestion = template.suggest_variable(text, names)
+    name = _IDENTIFIER.match(text)
+    if name and name[0] not in names and name.end() in (len(text), text.find("[")):
+        suggestion = template.suggest_variable(name[0], names)
         return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)
     if "," in text and target == "mask":
         box = OptionName("mask", "10,20,30,40")

@@ -160,6 +160,19 @@ def test_half_is_where_grey_becomes_white():
     assert grid(read_mask(greys, SIZE))[0].tolist() == [False, False, False, True, True, True, False, False]
 
 
+def test_a_soft_mask_says_that_it_is_cut():
+    soft, hard = Image.linear_gradient("L").resize((8, 6)), Image.new("L", (8, 6))
+    hole = Image.new("RGBA", (8, 6))
+    hole.putalpha(soft)
+    hard.paste(255, (0, 0, 4, 6))
+    blurred = hard.resize((80, 60)).filter(ImageFilter.GaussianBlur(1))
+    assert len(read_mask(hole, (8, 6)).notes) == 1
+    assert len(read_mask(blurred, (80, 60)).notes) == 1
+    assert read_mask(hard, (8, 6)).notes == ()
+    noisy = save(hard.resize((80, 64), Image.Resampling.NEAREST), "JPEG", quality=95)
+    assert read_mask(noisy, (80, 64)).notes == ()
+
+
 def test_a_photograph_is_no_mask():
     ramp = np.tile(np.linspace(0, 255, 64).astype("uint8"), (48, 1))
     for thing in (ramp, np.dstack([ramp, ramp[::-1], ramp]), Image.new("L", SIZE, "#808080")):
