@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidOption, StoreError, suggest_name
-from ipyimagegen.core.formats import BY_MIME, FORMATS
+from ipyimagegen.core.formats import BY_MIME, FORMATS, SVG
 from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import NAME_BYTES, to_file_name, to_slug, truncate
@@ -116,7 +116,17 @@ def _format(value: Any, spec: str) -> str:
 
 
 def check_place(template: str) -> None:
-    """Raise InvalidOption when the template names a place in which no file can be made, as far as known."""
+    """Raise InvalidOption when the template names a file that cannot be made, as far as known."""
+    wanted = _KNOWN.get(os.path.splitext(template)[1].lower())
+    if wanted and wanted is not SVG and not imaging.can_convert("image/png", wanted.name):
+        raise InvalidOption(
+            _(
+                "Cannot save to {path}: images cannot be converted to {format}. Nothing was sent. Choose "
+                "another suffix, such as .png.",
+                path=truncate(template, 300),
+                format=wanted.title,
+            )
+        )
     known = os.path.dirname(template.partition("{")[0])  # folders up to the first field
     place = Path(known)
     while not os.path.lexists(place) and place != place.parent:  # missing folders are made

@@ -91,6 +91,13 @@ def test_an_image_is_converted_to_the_format_of_the_suffix(tmp_path, suffix, mod
     assert saving.write_image(data, "image/png", path)[0] == path  # the same bytes again
 
 
+def test_a_format_that_cannot_be_written_is_refused_before_paying(tmp_path):
+    for suffix in (".heic", ".jxl"):
+        with raising(InvalidOption, tmp_path / f"fox{suffix}"):
+            saving.check_place(str(tmp_path / f"fox{suffix}"))
+    saving.check_place(str(tmp_path / "fox.svg"))  # what a server may send
+
+
 def test_holes_become_white_where_a_format_has_none(tmp_path):
     data = png("RGBA")
     path, _note = saving.write_image(data, "image/png", tmp_path / "fox.jpg")
