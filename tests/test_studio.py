@@ -468,6 +468,7 @@ def test_an_image_that_is_none_is_told_and_never_replaced_in_silence(home, serve
             call()
     assert len(server.posts) == 2
     assert edit.rerun("a cap", image=None).parents == edit.parents
+    assert not fox.rerun(mask=None).reused
     assert fox.edit("a scarf", image=None).parents == (fox[0].id,)
 
 

@@ -176,6 +176,11 @@ def from_run(run: Run, typed: UserInput, *, same_server: bool) -> UserInput:
     """
     if run.forgotten:
         raise InvalidInput(_("Run {run} was forgotten; its prompt is gone.", run=run.id))
+    if not run.request.inputs and not typed.inputs.get("image"):  # then a mask that is None means nothing
+        given = {
+            name: refs for name, refs in typed.inputs.items() if not any(ref.thing is None for ref in refs)
+        }
+        typed = replace(typed, inputs=given)
     stored: dict[str, Values] = {name: value for name, value in run.request.options.items() if name in SENT}
     if run.request.model:
         stored["model"] = run.request.model
