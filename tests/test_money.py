@@ -66,7 +66,7 @@ def test_a_lost_file_is_told_and_not_paid_for_again(home, serve):
     four = make_studio(home, server).imagine("a fox", n=4)
     four[1].path.unlink()
     three = make_studio(home, server).imagine("a fox", n=4)
-    assert [image.index for image in three] == [1, 3, 4]
+    assert [image.number for image in three] == [1, 3, 4]
     assert "! image 2: " in three.caption
     for image in three:
         image.path.write_bytes(b"damaged")

@@ -40,7 +40,8 @@ def test_the_signature_is_the_table():
     assert list(parameters)[: len(SENT) + 1] == ["prompt", *SENT]
     for name, parameter in list(parameters.items())[1:]:
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, name
-        assert parameter.default is None, name
+        # An image that is None is stated: its loader may have failed.
+        assert parameter.default is (... if name in INPUTS else None), name
 
 
 def test_importing_loads_nothing_heavy():

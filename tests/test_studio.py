@@ -1,16 +1,19 @@
 """The studio: which server is asked, what is reused, what is refused before anything is sent."""
 
+import io
 import threading
 
+import numpy as np
 import pytest
 from loopback import CANARY, b64, image_bytes, records
+from PIL import Image as PilImage
 from raising import raising
 from studios import make_studio
 
 from ipyimagegen import Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.messages import Remedy
-from ipyimagegen.core.user_input import from_call
+from ipyimagegen.core.user_input import UserInput, from_call
 
 
 def good(seen):
@@ -393,3 +396,108 @@ def test_two_threads_that_ask_the_same_pay_once(home, serve):
     results.append(studio.carry_out(plans[2]))  # planned before, carried out after
     assert len(server.posts) == 1
     assert len({result.id for result in results}) == 1
+
+
+def test_a_result_with_a_single_image_stands_for_it(home, lab):
+    studio = make_studio(home, lab)
+    fox = studio.imagine("a fox")
+    for name in ("bytes", "size", "mime", "sha256", "path"):
+        assert getattr(fox, name) == getattr(fox[0], name)
+    assert fox.pil.size == fox[0].pil.size
+    assert (fox.index(fox[0]), fox[0].number) == (0, 1)
+    both = studio.imagine("a fox", n=2)
+    assert [image.number for image in both] == [1, 2]
+    with raising(e.InvalidInput, 2, "pil"):
+        _ = both.pil
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("RGB", 3), ("RGBA", 4), ("L", 3), ("LA", 4), ("I;16", 3), ("P", 3)]
+)
+def test_an_image_is_an_array_of_its_pixels(home, serve, mode, channels):
+    out = io.BytesIO()
+    PilImage.new(mode, (6, 4)).save(out, "PNG")
+    server = serve(lambda _: (200, {}, {"created": 1, "data": [{"b64_json": b64(out.getvalue())}]}))
+    image = make_studio(home, server).imagine("a fox")[0]
+    array = np.asarray(image)
+    assert (array.shape, array.dtype) == ((4, 6, channels), np.uint8)
+    assert np.asarray(image, dtype=float).dtype == float
+    assert np.array(image, copy=True).shape == array.shape
+    with pytest.raises(ValueError, match="copy"):
+        np.array(image, copy=False)
+
+
+def test_what_was_saved_in_another_format_is_told(home, lab, tmp_path):
+    made = make_studio(home, lab).imagine("a fox", n=2)
+    with pytest.warns(UserWarning, match="JPEG") as told:
+        files = made.save(tmp_path / "{prompt}.jpg")
+    assert [file.name for file in files] == ["a-fox-1.jpg", "a-fox-2.jpg"]
+    assert all(file.read_bytes()[:3] == b"\xff\xd8\xff" for file in files)
+    assert all(str(file) in str(warning.message) for file, warning in zip(files, told, strict=True))
+    for thing in (None, "", io.BytesIO()):
+        with raising(e.InvalidOption, "save"):
+            made.save(thing)
+        with raising(e.InvalidOption, "save"):
+            made[0].save(thing)
+
+
+@pytest.mark.parametrize("save", ["{seed:03x}z/{index:99999d}", "{modle}", "{date:%Y/%m}", "{index!r}"])
+def test_a_name_is_checked_before_anything_is_paid(home, lab, save):
+    studio = make_studio(home, lab)
+    with pytest.raises(e.InvalidOption):
+        studio.plan(UserInput(prompt="a fox", options={"save": save}))
+    assert not lab.posts
+
+
+def test_an_image_that_is_none_is_told_and_never_replaced_in_silence(home, serve):
+    server = serve(lambda _: (200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}))
+    studio = make_studio(home, server)
+    plan = studio.plan(from_call("a fox", {"image": None, "mask": None}))
+    assert len(plan.notes) == 2
+    fox = studio.carry_out(plan)
+    assert set(plan.notes) <= set(fox.run.sent.notes)
+    assert studio.imagine("a fox").reused
+    edit = studio.imagine("a hat", image=fox)
+    for call in (
+        lambda: studio.imagine("a hat", image=[fox, None]),
+        lambda: studio.imagine("a hat", image=fox, mask=None),
+        lambda: fox.edit("a hat", mask=None),
+        lambda: edit.rerun("a cap", mask=None),
+    ):
+        with raising(e.InvalidInput):
+            call()
+    assert len(server.posts) == 2
+    assert edit.rerun("a cap", image=None).parents == edit.parents
+    assert not fox.rerun(mask=None).reused
+    assert fox.edit("a scarf", image=None).parents == (fox[0].id,)
+
+
+# The same request in other forms
+
+
+SAME_PROMPTS = [("a\nfox", "a\r\nfox\r\n"), ("a caf\u00e9", "a cafe\u0301"), ("a fox", "\u3000a fox \n")]
+
+
+@pytest.mark.parametrize(("prompt", "other"), SAME_PROMPTS)
+def test_other_forms_of_a_prompt_are_paid_once(home, lab, prompt, other):
+    studio = make_studio(home, lab)
+    studio.imagine(prompt, extra={"note": prompt})
+    assert studio.imagine(other, extra={"note": other.strip()}).reused
+    assert len(lab.posts) == 1
+
+
+def test_other_forms_of_an_address_are_paid_once(home, lab):
+    port = lab.base_url.rpartition(":")[2].partition("/")[0]
+    studio = make_studio(home)
+    urls = [
+        *(f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/"),
+        *(
+            f"HTTP://127.0.0.1:{port}/v1/",
+            f"127.0.0.1:{port}/v1",
+            f"http://127.0.0.1:{port}/v1/images/generations",
+        ),
+    ]
+    assert [studio.imagine("a fox", endpoint=url).reused for url in urls] == [False] + [True] * 5
+    hosts = [f"http://{host}:{port}" for host in ("LOCALHOST", "localhost")]
+    assert [studio.imagine("a fox", endpoint=url).reused for url in hosts] == [False, True]
+    assert len(lab.posts) == 2

@@ -68,7 +68,7 @@ class Plan:
     """Calls in order, the local options that they share, and the axes of a sweep, the outermost first.
 
     `settings` are those in effect when it was made. `executor` runs the calls, where it is given. `prompt`
-    is what was typed, for a list all of it.
+    is what was typed, for a list all of it. `notes` are to be known before anything is sent.
     """
 
     calls: tuple[PlannedCall, ...]
@@ -77,6 +77,7 @@ class Plan:
     axes: tuple[Axis, ...] = ()
     executor: Any = None
     prompt: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def to_send(self) -> tuple[PlannedCall, ...]:

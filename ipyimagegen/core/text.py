@@ -140,6 +140,16 @@ def measure_width(text: str) -> int:
     return sum(2 if "\u1100" <= c <= "\uffe6" and c not in "·–…" else 1 for c in text)
 
 
+def to_slug(text: str, limit: int) -> str:
+    """Return the words of a text as a part of a file name: `a-red-fox`, at most `limit` characters."""
+    composed = unicodedata.normalize("NFC", text.lower())
+    kept = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in composed)
+    slug = "-".join(kept.split())
+    if len(slug) > limit and "-" in slug[: limit + 1]:
+        return slug[: limit + 1].rpartition("-")[0]
+    return slug[:limit]
+
+
 def to_file_name(text: str, suffix: str = "") -> str:
     """Return `text` as a portable file name: no separators, no reserved word, at most 120 bytes.
 

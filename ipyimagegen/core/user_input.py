@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.messages import OptionName, _
+from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import (
     DEFAULT,
     INPUTS,
@@ -77,14 +77,21 @@ class UserInput:
 
 
 def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
-    """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption."""
-    given = {name: value for name, value in options.items() if value is not None}
+    """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption.
+
+    None, and `...` for an input, is what was not given. An input that is None may be the failure of a loader:
+    a note tells it.
+    """
+    given = {name: value for name, value in options.items() if value is not None and value is not ...}
+    missing = [name for name in INPUTS if name in options and options[name] is None]
     executor, extra = given.pop("executor", None), given.pop("extra", {})
     if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
         mapping = '{"key": "value"}'
         raise InvalidOption(_("{extra} takes a mapping such as {x}.", extra=OptionName("extra"), x=mapping))
     check_extra(extra)
     inputs = {name: _to_input_refs(name, given.pop(name)) for name in INPUTS if name in given}
+    if "mask" in missing:
+        inputs["mask"] = (InputRef(None, "mask"),)  # refused where there is an image
     values: dict[str, Values] = {}
     for name, value in given.items():
         option = find_option(name)
@@ -99,8 +106,17 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
         elements = list_elements(value) if option.lists else None
         values[name] = normalise(name, value) if elements is None else normalise_all(name, elements)
     return UserInput(
-        prompt=_read_prompts(prompt), options=values, extra=dict(extra), inputs=inputs, executor=executor
+        prompt=_read_prompts(prompt),
+        options=values,
+        extra=dict(extra),
+        inputs=inputs,
+        executor=executor,
+        notes=tuple(map(_note_none, missing)),
     )
+
+
+def _note_none(name: str) -> Message:
+    return _("{name}=None counts as not given", name=name)
 
 
 def _read_prompts(prompt: Any) -> str | tuple[str, ...]:
@@ -131,7 +147,7 @@ def _to_input_refs(name: str, value: object) -> tuple[InputRef, ...]:
     """Return the inputs of an argument: `image` takes a list, a mask is a single thing (or a box of four)."""
     if isinstance(value, str) and value == DEFAULT:
         return ()
-    if INPUTS[name].repeats and isinstance(value, (list, tuple)):
+    if INPUTS[name].repeats and isinstance(value, (list, tuple)) and not is_named_file(value):
         if not value:
             raise InvalidInput(
                 _(
@@ -143,6 +159,15 @@ def _to_input_refs(name: str, value: object) -> tuple[InputRef, ...]:
     return (InputRef(value, name),)
 
 
+def is_named_file(thing: object) -> bool:
+    """Return whether it is an image as client libraries take it: `("name.png", data)`, or with its type."""
+    if not isinstance(thing, tuple) or not 2 <= len(thing) <= 4:
+        return False
+    name, data, kind = (*thing, None)[:3]
+    is_data = isinstance(data, (bytes, bytearray, memoryview)) or callable(getattr(data, "read", None))
+    return is_data and all(isinstance(text, (str, type(None))) for text in (name, kind))
+
+
 def from_run(run: Run, typed: UserInput, *, same_server: bool) -> UserInput:
     """Return the stored request of a run as typed options, with those of `typed` over them.
 
@@ -151,6 +176,11 @@ def from_run(run: Run, typed: UserInput, *, same_server: bool) -> UserInput:
     """
     if run.forgotten:
         raise InvalidInput(_("Run {run} was forgotten; its prompt is gone.", run=run.id))
+    if not run.request.inputs and not typed.inputs.get("image"):  # then a mask that is None means nothing
+        given = {
+            name: refs for name, refs in typed.inputs.items() if not any(ref.thing is None for ref in refs)
+        }
+        typed = replace(typed, inputs=given)
     stored: dict[str, Values] = {name: value for name, value in run.request.options.items() if name in SENT}
     if run.request.model:
         stored["model"] = run.request.model
@@ -181,9 +211,12 @@ def from_image(run: Run, image: Any, prompt: str, options: Mapping[str, Any]) ->
 
     Images in `options` come after it.
     """
-    more = options.get("image")
-    others = list(more) if isinstance(more, (list, tuple)) else [] if more is None else [more]
+    more = options.get("image", ...)
+    several = isinstance(more, (list, tuple)) and not is_named_file(more)
+    others = [*more] if several else [] if more is None or more is ... else [more]
     typed = from_call(prompt, {**options, "image": [image, *others]})
+    if more is None:
+        typed = replace(typed, notes=(*typed.notes, _note_none("image")))
     if "endpoint" in typed.options:
         return typed
     model: Value = run.request.model or DEFAULT  # the server's own, whatever is configured now

@@ -11,15 +11,19 @@ from ipyimagegen.imaging.contact_sheet import (
     make_tile,
     measure_tile_edge,
 )
-from ipyimagegen.imaging.inputs import encode_input, fit_input
+from ipyimagegen.imaging.containers import unwrap_input
+from ipyimagegen.imaging.inputs import encode_input, expand_path, fit_input
 from ipyimagegen.imaging.inspection import (
     ImageInfo,
+    can_convert,
     can_decode,
+    convert_file,
     inspect,
     is_turned,
     make_thumb,
     open_image,
     preview_partial,
+    to_colour,
     to_png,
 )
 from ipyimagegen.imaging.masks import convert_mask, measure_changed_outside, read_mask, to_mask_image
@@ -36,10 +40,13 @@ __all__ = [
     "EncodedImage",
     "ImageInfo",
     "Preview",
+    "can_convert",
     "can_decode",
     "choose_edge",
+    "convert_file",
     "convert_mask",
     "encode_input",
+    "expand_path",
     "fit_input",
     "inspect",
     "is_turned",
@@ -53,6 +60,8 @@ __all__ = [
     "open_image",
     "preview_partial",
     "read_mask",
+    "to_colour",
     "to_mask_image",
     "to_png",
+    "unwrap_input",
 ]

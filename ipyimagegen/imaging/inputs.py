@@ -6,18 +6,21 @@ import importlib
 import io
 import itertools
 import os
+import re
 import stat
 import unicodedata
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from ipyimagegen.core.errors import InvalidInput, find_nearest
-from ipyimagegen.core.formats import BY_NAME, INPUTS
+from ipyimagegen.core.formats import BY_NAME, HEAD, INPUTS
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.text import truncate
+from ipyimagegen.imaging.containers import BYTES, MOST_FILE_BYTES, unwrap_input
 from ipyimagegen.imaging.errors import add_path, attempt, describe_error, refuse, to_label
 from ipyimagegen.imaging.normalize import (
     MOST_BYTES,
@@ -26,8 +29,10 @@ from ipyimagegen.imaging.normalize import (
     TURNS,
     EncodedImage,
     check_size,
+    describe_floats,
     encode_within,
     find_turn,
+    lay_on_white,
     to_eight_bits,
     to_ready_mode,
     to_size_text,
@@ -37,8 +42,8 @@ from ipyimagegen.imaging.objects import Decoded, decode_object
 from ipyimagegen.imaging.scan import CUT, DAMAGED, scan_bytes
 from ipyimagegen.imaging.sniff import PLUGINS, describe_other, sniff_format
 
-_MOST_FILE_BYTES = 512 * 1024 * 1024  # a larger file is refused unread
 _MOST_NAMES = 5000  # names of a folder that are searched for a similar name
+_VARIABLE = re.compile(r"\$(\w+)(?=[/\\]|$)")
 _SUPPORTED = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO, TGA"
 _TITLES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000"}
 
@@ -60,11 +65,12 @@ def encode_input(thing: object, name: str = "the image") -> EncodedImage:
     """Return a user's image ready to be sent: a whole upright PNG, JPEG or WebP file.
 
     `thing` is bytes or a path, a Pillow image, an array of shape (height, width), with 1, 3 or 4
-    channels last or first, a tensor, a matplotlib figure or axes, or an IPython Image. A file that can
-    be sent as it is keeps its own bytes. Anything else becomes PNG without loss, scaled only above 50 MB
-    or 40 megapixels. `name` is how messages call it. Raises InvalidInput, beginning with `name`.
+    channels last or first, a tensor, a matplotlib figure or axes, or whatever `unwrap_input` takes. A file
+    that can be sent as it is keeps its own bytes. Anything else becomes PNG without loss, scaled only above
+    50 MB or 40 megapixels. `name` is how messages call it. Raises InvalidInput, beginning with `name`.
     """
     label = to_label(name)
+    thing = unwrap_input(thing, label)[0]
     file = _read_file(thing, label)
     if file is None:
         image, notes = decode_object(thing, label)
@@ -78,7 +84,7 @@ def encode_input(thing: object, name: str = "the image") -> EncodedImage:
         if opened.kind != "PNG":
             notes = (*notes, _describe_conversion(opened.kind, "PNG"))
     ready, profile = to_ready_mode(image, label)
-    return encode_within(ready, notes, profile)
+    return encode_within(ready, (*notes, *describe_floats(image)), profile)
 
 
 def decode_input(thing: object, label: str) -> Image.Image:
@@ -86,6 +92,7 @@ def decode_input(thing: object, label: str) -> Image.Image:
 
     Raises InvalidInput.
     """
+    thing = unwrap_input(thing, label)[0]
     file = _read_file(thing, label)
     if file is None:
         return decode_object(thing, label)[0]
@@ -123,18 +130,14 @@ def fit_input(
     if form in formats and len(source.data) <= limit and not deep_grey:
         return source
     image, profile = to_ready_mode(_decode(_open_file(source.data, label), label)[0], label)
-    notes = source.notes
-    if image.mode == "I;16":
-        image = to_eight_bits(image)
-        notes = (*notes, _("16-bit grey reduced to 8 bits"))
+    image, reduced = to_eight_bits(image)
+    notes = (*source.notes, *reduced)
     target = next((option for option in formats if option in ("png", "webp")), "jpeg")
     if target != form:
         notes = (*notes, _describe_conversion(form.upper(), target.upper()))
     if target == "jpeg" and image.mode == "RGBA":
-        paper = Image.new("RGB", image.size, "white")
-        paper.paste(image, mask=image.getchannel("A"))
-        image = paper
-        notes = (*notes, _("laid on white"))
+        image, laid = lay_on_white(image)
+        notes = (*notes, *laid)
     fitted = encode_within(image, notes, profile, form=target, limit=limit)
     if len(fitted.data) > limit:
         raise refuse(
@@ -152,15 +155,11 @@ def _describe_conversion(before: str, after: str) -> Message:
 
 def _read_file(thing: Any, label: str) -> tuple[bytes, str, str] | None:
     """Return the bytes of a file, its label and its suffix; None when `thing` is not a file."""
-    if any(
-        kind.__name__ == "Image" and kind.__module__.startswith("IPython") for kind in type(thing).__mro__
-    ):
-        thing = _unwrap_ipython(thing, label)
     if isinstance(thing, io.BytesIO):
         thing = thing.getbuffer()
-    if isinstance(thing, (bytes, bytearray, memoryview)):
+    if isinstance(thing, BYTES):
         length = memoryview(thing).nbytes
-        if length > _MOST_FILE_BYTES:
+        if length > MOST_FILE_BYTES:
             raise refuse(_describe_excess(length, label))
         return bytes(thing), label, ""
     if isinstance(thing, os.PathLike):
@@ -170,25 +169,28 @@ def _read_file(thing: Any, label: str) -> tuple[bytes, str, str] | None:
     return None
 
 
-def _unwrap_ipython(thing: Any, label: str) -> object:
-    """Return the bytes or the path of an IPython Image."""
-    data, path = getattr(thing, "data", None), getattr(thing, "filename", None)
-    if isinstance(data, (bytes, bytearray)) and data:
-        return data
-    if path:
-        return Path(path)
-    raise refuse(_("{image} is an IPython Image that holds only a URL. Pass the URL itself.", image=label))
+def expand_path(text: str) -> Path:
+    """Return a path with folders for `~`, and for a variable at its beginning that holds an absolute path.
+
+    As typed where there is no such user. No key is such a path.
+    """
+    variable = _VARIABLE.match(text)
+    folder = os.environ.get(variable[1], "") if variable else ""
+    if variable and Path(folder).is_absolute():
+        text = folder + text[variable.end() :]
+    path = Path(text)
+    return attempt(path.expanduser)[0] or path
 
 
 def _read_path(path: Path, label: str) -> bytes:
     """Return the bytes of a regular file of bounded size."""
-    path = attempt(path.expanduser)[0] or path  # no such user, or no home
+    path = path if attempt(path.exists)[0] else expand_path(str(path))
     # Systems differ in the Unicode form of accents.
     forms = [path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD"))]
     path = next((form for form in forms if attempt(form.exists)[0]), path)
     try:
         status = path.stat()
-        if stat.S_ISREG(status.st_mode) and status.st_size <= _MOST_FILE_BYTES:
+        if stat.S_ISREG(status.st_mode) and status.st_size <= MOST_FILE_BYTES:
             return path.read_bytes()
     except (OSError, ValueError) as error:  # missing, too long, a loop of links, a NUL
         problem = _explain_unread(error, path, label)
@@ -207,7 +209,7 @@ def _describe_excess(length: int, label: str) -> Message:
         "{image} has {size} MB. The limit is {limit} MB. Use a smaller file.",
         image=label,
         size=f"{length / 1e6:,.0f}",
-        limit=f"{_MOST_FILE_BYTES / 1e6:,.0f}",
+        limit=f"{MOST_FILE_BYTES / 1e6:,.0f}",
     )
 
 
@@ -240,7 +242,7 @@ def _explain_unread(error: Exception, path: Path, label: str) -> Message:
 
 def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
     """Return the file, opened. Raises InvalidInput for what is not an image, too large or cut short."""
-    kind = sniff_format(data, suffix)
+    kind = sniff_format(data, suffix) or _find_plugin(data)
     if kind is None:
         raise refuse(_describe_unsupported(data, label))
     late, size = False, None
@@ -253,7 +255,8 @@ def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
             message = _("{image} {problem}. Save it with another program.", image=label, problem=scan.refusal)
             raise refuse(message)
         late, size = scan.late, (scan.width, scan.height)
-    importlib.import_module(f"PIL.{PLUGINS[kind]}")
+    if kind in PLUGINS:
+        importlib.import_module(f"PIL.{PLUGINS[kind]}")
     # Image.open would warn of large images, or refuse them, by a limit that is the user's own.
     opener: Any = Image.OPEN[kind][0]
     image, problem = attempt(lambda: opener(io.BytesIO(data), ""))
@@ -270,6 +273,15 @@ def _open_file(data: bytes, label: str, suffix: str = "") -> _OpenedImage:
     if own and late:
         _load(image, kind, label)
     return _OpenedImage(image, image.format or kind, frames, own and find_turn(image) is None)
+
+
+def _find_plugin(data: bytes) -> str | None:
+    """Return the format of a plugin that the user registered with Pillow, such as HEIF, and that takes it."""
+    for kind, (factory, accepts) in Image.OPEN.items():
+        own = getattr(factory, "__module__", "PIL").partition(".")[0] == "PIL"
+        if not own and accepts and attempt(partial(accepts, data[:HEAD]))[0] is True:
+            return kind
+    return None
 
 
 def _decode(opened: _OpenedImage, label: str) -> Decoded:

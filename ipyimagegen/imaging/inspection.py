@@ -19,7 +19,18 @@ from PIL import AvifImagePlugin, Image, WebPImagePlugin  # noqa: F401 - see belo
 from ipyimagegen.core.formats import BY_MIME, HEAD, identify
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.run import ImageState
-from ipyimagegen.imaging.normalize import find_turn, turn_size, turn_upright
+from ipyimagegen.imaging.normalize import (
+    DEEP,
+    ENCODERS,
+    OPAQUE,
+    encode_file,
+    find_turn,
+    lay_on_white,
+    to_eight_bits,
+    to_ready_mode,
+    turn_size,
+    turn_upright,
+)
 from ipyimagegen.imaging.placeholder import draw_placeholder
 from ipyimagegen.imaging.preview import EDGE, LIMIT, Preview, encode_preview, make_opaque, scale_into
 from ipyimagegen.imaging.scan import DECODED, Scan, scan_bytes, scan_file
@@ -163,13 +174,43 @@ def to_png(data: bytes) -> bytes:
     return out.getvalue()
 
 
-def flatten_mode(image: Image.Image) -> tuple[Image.Image, bool]:
-    """Return the image as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
+def can_convert(mime: str | None, name: str) -> bool:
+    """Return whether images of that type can be written in the format of that name."""
+    is_written = name in ENCODERS and (name != "avif" or AvifImagePlugin.SUPPORTED)
+    return is_written and can_decode(mime or "image/png")
+
+
+def convert_file(data: bytes, name: str) -> tuple[bytes, tuple[Message, ...]]:
+    """Return a file in the format of that name, upright, and notes on what that changes.
+
+    Raises OSError, like `open_image`, and whatever an encoder raises.
+    """
+    with _open_scanned(data) as opened:
+        frames = getattr(opened, "n_frames", 1)
+    notes: tuple[Message, ...] = (_("the first of {count} frames", count=frames),) if frames > 1 else ()
+    image, profile = to_ready_mode(open_image(data), "The image")
+    if image.mode == "I;16" and name not in DEEP:
+        image, reduced = to_eight_bits(image)
+        notes = (*notes, *reduced)
+    if image.mode == "RGBA" and name in OPAQUE:
+        image, laid = lay_on_white(image)
+        notes = (*notes, *laid)
+    return encode_file(image, name, profile), notes
+
+
+def to_colour(image: Image.Image) -> Image.Image:
+    """Return the image as RGB, or as RGBA where it has transparency, with 8 bits."""
     if image.mode.startswith("I") or image.mode == "F":
         image = image.convert("I").point(lambda value: value / 256).convert("L")
-    if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB"), False
-    image = image if image.mode == "RGBA" else image.convert("RGBA")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def flatten_mode(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Return the image as RGB or RGBA with 8 bits, and whether a pixel of it is transparent."""
+    image = to_colour(image)
+    if image.mode == "RGB":
+        return image, False
     opaque = image.getchannel("A").histogram()[255]
     return (image, True) if opaque < image.width * image.height else (image.convert("RGB"), False)
 

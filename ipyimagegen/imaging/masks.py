@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageFilter
 
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.text import truncate
 from ipyimagegen.imaging.errors import add_path, refuse, to_label
@@ -56,15 +56,18 @@ def read_mask(
     natural, label = scaled_from or size, to_label(name)
     box = _read_box(thing, label)
     label = add_path(label, thing) if isinstance(thing, Path) else label
-    image = _draw_box(box, natural, label) if box is not None else _read_image(thing, natural, label)
+    notes: tuple[Message, ...] = ()
+    if box is not None:
+        image = _draw_box(box, natural, label)
+    else:
+        image, notes = _read_image(thing, natural, label)
     low, high = image.getextrema()
     if not high:
         message = _("{image} allows no pixel to change. {convention}", image=label, convention=_CONVENTION)
         raise refuse(message)
     if image.size != size:
         image = image.resize(size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
-    mask = _encode(image)
-    return replace(mask, notes=(_("everything may change"),)) if low else mask
+    return replace(_encode(image), notes=(*notes, _("everything may change")) if low else notes)
 
 
 def convert_mask(mask: EncodedImage, style: str) -> EncodedImage:
@@ -173,8 +176,8 @@ def _draw_box(box: _Box, size: _Size, label: str) -> Image.Image:
     return image
 
 
-def _read_image(thing: object, size: _Size, label: str) -> Image.Image:
-    """Return any image as what may change: 255 or 0."""
+def _read_image(thing: object, size: _Size, label: str) -> tuple[Image.Image, tuple[Message, ...]]:
+    """Return any image as what may change, 255 or 0, and notes on what was done."""
     image = decode_input(thing, label)
     if image.size != size:
         message = _(
@@ -188,10 +191,11 @@ def _read_image(thing: object, size: _Size, label: str) -> Image.Image:
         image = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         alpha = image.getchannel("A")
         if alpha.histogram()[255] < size[0] * size[1]:
-            return alpha.point(lambda value: 255 * (value < 128))
+            return alpha.point(lambda value: 255 * (value < 128)), _describe_cut(alpha)
         if image.convert("RGB").getcolors(1):
-            return Image.new("L", size)  # a single opaque colour: no hole
-    grey = to_eight_bits(to_ready_mode(image, label)[0]).convert("L")
+            return Image.new("L", size), ()  # a single opaque colour: no hole
+    reduced, notes = to_eight_bits(to_ready_mode(image, label)[0])
+    grey = reduced.convert("L")
     half = 1 if grey.getextrema() in ((0, 1), (1, 1)) else 128  # labels: 0 and 1
     if half > 1 and sum(grey.histogram()[48:208]) > _MOST_SHADES * size[0] * size[1]:
         message = _(
@@ -200,7 +204,15 @@ def _read_image(thing: object, size: _Size, label: str) -> Image.Image:
             convention=_CONVENTION,
         )
         raise refuse(message)
-    return grey.point(lambda value: 255 * (value >= half))
+    cut = _describe_cut(grey) if half > 1 else ()
+    return grey.point(lambda value: 255 * (value >= half)), (*notes, *cut) if cut else ()
+
+
+def _describe_cut(grey: Image.Image) -> tuple[Message, ...]:
+    """Return a note on a mask that is neither black nor white everywhere, but for the noise of a JPEG."""
+    if not any(grey.histogram()[_TOLERANCE + 1 : 255 - _TOLERANCE]):
+        return ()
+    return (_("soft edges were cut at one half: a pixel may change or not"),)
 
 
 # Measuring

@@ -10,12 +10,13 @@ import hashlib
 import io
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from PIL import Image
 
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import Message, _
 from ipyimagegen.imaging.errors import refuse
 
 MOST_BYTES = 50_000_000  # that the API accepts for an image
@@ -34,12 +35,19 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = tuple(TURNS[orientation] for orientation in (5, 6, 7, 8))
+_SHALLOW, _DEEP = (255, 1023, 4095, 16383), 65535  # white, by the bits that 16-bit data use
 _SLACK = 1 / 512  # half a step of 8 bits: what arithmetic adds to 0..1 without changing a pixel
-_ENCODERS: dict[str, dict[str, Any]] = {
-    "png": {"format": "PNG"},
+ENCODERS: Mapping[str, Mapping[str, Any]] = {  # by the names of `core.formats`
+    "png": {"format": "PNG", "transparency": None},
     "webp": {"format": "WEBP", "lossless": True, "exact": True},
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    "gif": {"format": "GIF"},
+    "avif": {"format": "AVIF", "quality": 90},
+    "tiff": {"format": "TIFF", "compression": "tiff_lzw"},
+    "bmp": {"format": "BMP"},
+    "jp2": {"format": "JPEG2000"},
 }
+OPAQUE, DEEP = ("jpeg", "bmp"), ("png", "tiff", "jp2")  # without transparency, with 16 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +151,44 @@ def to_ready_mode(image: Image.Image, label: str) -> tuple[Image.Image, bytes | 
     return ready, profile if holds else None
 
 
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Return an image of one of `READY_MODES` with 8 bits a channel; Pillow's own conversion clips at 255."""
-    return image.point(lambda value: value / 256).convert("L") if image.mode == "I;16" else image
+def to_eight_bits(image: Image.Image) -> tuple[Image.Image, tuple[Message, ...]]:
+    """Return an image of one of `READY_MODES` with 8 bits a channel, and notes on what was done."""
+    if image.mode != "I;16":
+        return image, ()
+    high = cast("tuple[int, int]", image.getextrema())[1]
+    white = find_deep_white(high)
+    if white == _DEEP:  # Pillow's own conversion clips at 255
+        grey = image.point(lambda value: value / 256).convert("L")
+        return grey, (_("16-bit grey reduced to 8 bits"),)
+    factor = 255 / white
+    grey = image.convert("I").convert("F").point(lambda value: value * factor + 0.5).convert("L")
+    return grey, (describe_white(high, white),)
+
+
+def lay_on_white(image: Image.Image) -> tuple[Image.Image, tuple[Message, ...]]:
+    """Return an RGBA image as RGB, and a note."""
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(image, mask=image.getchannel("A"))
+    return paper, (_("laid on white"),)
+
+
+def find_deep_white(high: float) -> int:
+    """Return the value that means white in numbers of 16 bits up to `high`.
+
+    Cameras, microscopes and scanners store 8, 10, 12 or 14 bits in them.
+    """
+    return next((white for white in _SHALLOW if 0 < high <= white), _DEEP)
+
+
+def describe_white(high: float, white: int) -> Message:
+    """Return the note on data whose largest value is not the largest of its type."""
+    return _("scaled so that {white} is white (largest value {high})", white=white, high=_to_text(high))
+
+
+def describe_floats(image: Image.Image) -> tuple[Message, ...]:
+    """Return a note on grey of floats above 1, nothing for other images."""
+    high = cast("tuple[float, float]", image.getextrema())[1] if image.mode == "F" else 0
+    return (describe_white(high, 255),) if high > 1 + _SLACK else ()
 
 
 def encode_within(
@@ -185,7 +228,7 @@ def encode_within(
 def encode_file(image: Image.Image, form: str = "png", profile: bytes | None = None, **options: Any) -> bytes:
     """Return the image as a file that contains nothing but pixels and colour profile."""
     out = io.BytesIO()
-    image.save(out, **{**_ENCODERS[form], **options, "icc_profile": profile, "transparency": None})
+    image.save(out, **{**ENCODERS[form], **options, "icc_profile": profile})
     return out.getvalue()
 
 

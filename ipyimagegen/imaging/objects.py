@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import numbers
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from PIL import Image
@@ -17,11 +18,18 @@ from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.text import truncate
 from ipyimagegen.imaging.errors import attempt, refuse
-from ipyimagegen.imaging.normalize import check_size, find_white, to_size_text, turn_upright
+from ipyimagegen.imaging.normalize import (
+    check_size,
+    describe_white,
+    find_deep_white,
+    find_white,
+    to_size_text,
+    turn_upright,
+)
 
 Decoded = tuple[Image.Image, tuple[str, ...]]
 _READABLE = _(
-    "a path, bytes, a Pillow image, a NumPy array, a tensor, a matplotlib figure or axes,"
+    "a path, bytes, an open file, a Pillow image, a NumPy array, a tensor, a matplotlib figure or axes,"
     " an IPython.display.Image"
 )
 _MOST_BANDS = 16  # a last axis this short is channels, of a kind that no image has
@@ -48,7 +56,9 @@ def decode_object(thing: Any, label: str) -> Decoded:
         return _decode_array(thing, label)
     if isinstance(thing, str):
         path = repr(truncate(thing, 60))
-        raise refuse(_("{image} is text. Pass a path as pathlib.Path({path}).", image=label, path=path))
+        raise refuse(
+            _("{image} is text, a path or URL. Pass a path as pathlib.Path({path}).", image=label, path=path)
+        )
     message = _(
         "{image} is a value of type {type}, not an image. Supported: {supported}.",
         image=label,
@@ -56,6 +66,13 @@ def decode_object(thing: Any, label: str) -> Decoded:
         supported=_READABLE,
     )
     raise refuse(message)
+
+
+def is_image_object(thing: object) -> bool:
+    """Return whether it is a Pillow image, an array, a tensor, or a figure or axes of matplotlib."""
+    if isinstance(thing, Image.Image):
+        return True
+    return (_is_array(thing) and not isinstance(thing, type)) or _find_figure(thing) is not None
 
 
 def _decode_pillow(thing: Image.Image, label: str) -> Decoded:
@@ -89,6 +106,8 @@ def _refuse_list(things: Any, label: str) -> InvalidInput:
         )
     if all(isinstance(thing, Image.Image) or _is_array(thing) for thing in things):
         return refuse(_("{image} is a {type} of {count} images. Choose one, such as {example}.", **values))
+    if not all(isinstance(thing, (numbers.Number, list, tuple)) for thing in things):
+        return refuse(_("{image} is a {type} of {count} things. Choose one, such as {example}.", **values))
     return refuse(
         _(
             "{image} is a {type} of {count} values, not an image. Convert numbers with numpy.array.",
@@ -120,8 +139,7 @@ def _is_array(thing: object) -> bool:
 
 
 def _is_tensor(thing: object) -> bool:
-    kind = getattr(sys.modules.get("torch"), "Tensor", None)
-    return isinstance(kind, type) and isinstance(thing, kind)
+    return all(callable(getattr(thing, name, None)) for name in ("detach", "cpu", "numpy"))
 
 
 def _decode_array(thing: Any, label: str) -> Decoded:
@@ -132,16 +150,21 @@ def _decode_array(thing: Any, label: str) -> Decoded:
     mode, kind = _MODES[channels], grid.dtype.kind
     notes: tuple[str, ...] = ()
     if kind == "b":
-        grid = grid.astype("uint8") * 255
+        grid, notes = grid.astype("uint8") * 255, (_("True is white"),)
     else:
         low, high = float(grid.min()), float(grid.max())
-        white = find_white(kind, low, high, label, deep=grid.dtype.name == "uint16")
+        deep = grid.dtype.name == "uint16"
+        white = find_white(kind, low, high, label, deep=deep)
         if white == 65535 and channels == 1:
             mode, grid = "I;16", grid.astype("<u2")
+        elif white == 65535 and (shallow := find_deep_white(high)) < white:
+            grid, notes = (grid * (255 / shallow)).round(), (describe_white(high, shallow),)
         elif white == 65535:
             grid, notes = grid >> 8, (_("16 bits a channel reduced to 8"),)
         elif kind == "f":  # float16 cannot hold the products
             grid = (grid.astype("float32") * (255 / white)).round().clip(0, 255)
+        if white == 255 and high and (deep or kind == "f"):
+            notes = (describe_white(high, white),)
     pixels = grid if mode == "I;16" else grid.astype("uint8")
     image = Image.frombytes(mode, (width, height), pixels.tobytes())
     return image.convert("1") if kind == "b" and channels == 1 else image, notes
@@ -277,6 +300,7 @@ def _render(part: Any) -> Image.Image:
             transparent=False,
             backend="agg",
             bbox_inches=_choose_box(part, figure),
+            pad_inches=_read_inline().get("pad_inches"),
             pil_kwargs={"compress_level": 1},  # read again at once
         )
     with Image.open(out, formats=["PNG"]) as image:
@@ -306,7 +330,7 @@ def _reset_layout(figure: Any) -> Iterator[None]:
 
 
 def _choose_box(part: Any, figure: Any) -> Any:
-    """Return what to show of the figure, in inches; None is all of it."""
+    """Return what to show of the figure: a box in inches, or "tight"."""
     inches = figure.dpi_scale_trans.inverted()
     _figure, subfigure, axes = _load_kinds()
     if isinstance(part, subfigure):
@@ -319,4 +343,25 @@ def _choose_box(part: Any, figure: Any) -> Any:
         boxes = [box for twin in twins if (box := twin.get_tightbbox()) is not None]
         if boxes and len(twins) < len(figure.axes):
             return boxes[0].union(boxes).transformed(inches)
-    return figure.bbox_inches if sys.modules["matplotlib"].rcParams["savefig.bbox"] else None
+    return _choose_whole_box(figure)
+
+
+def _choose_whole_box(figure: Any) -> Any:
+    """Return what to show of a whole figure: what the notebook shows, elsewhere all that is drawn.
+
+    The inline backend cuts the empty border off. Where nothing else shows the figure, its border stays.
+    """
+    box = _read_inline().get("bbox_inches", ...)
+    if box is not ...:
+        return figure.bbox_inches if box is None else box
+    figure.draw_without_rendering()  # computes the layout
+    drawn, frame = figure.get_tightbbox(), figure.bbox_inches
+    return frame.union([frame, drawn]) if drawn.width and drawn.height else frame
+
+
+def _read_inline() -> Mapping[str, Any]:
+    """Return the options with which the inline backend draws figures; none where it is not in use."""
+    module = sys.modules.get("matplotlib_inline.config")
+    if not (module and module.InlineBackend.initialized()):
+        return {}
+    return {"bbox_inches": "tight", **module.InlineBackend.instance().print_figure_kwargs}

@@ -35,11 +35,11 @@ _OTHERS: tuple[tuple[bytes, Message], ...] = (
     (b"\x1aE\xdf\xa3", _("a video, not an image")),
     (b"version https://git-lfs", _("a Git LFS pointer; fetch the image with `git lfs pull`")),
 )
-# Formats of images that Pillow cannot read.
+# Formats of images that Pillow cannot read by itself.
 _UNREADABLE = {
     "svg": _("an SVG; save it as PNG first"),
     "jxl": _("a JPEG XL image; save it as PNG first"),
-    "heic": _("a HEIC photo; save it as PNG or JPEG first"),
+    "heic": _("a HEIC photo; save it as PNG or JPEG first, or register pillow-heif"),
 }
 _TGA_END = b"TRUEVISION-XFILE.\0"
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")

@@ -9,13 +9,13 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from ipyimagegen import catalog
+from ipyimagegen import catalog, imaging
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
 from ipyimagegen.notebook.fronts import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.help_text import PAGES
-from ipyimagegen.notebook.parser import NOTHING, expand_home
-from ipyimagegen.notebook.tokenizer import write_word
+from ipyimagegen.notebook.parser import NOTHING
+from ipyimagegen.notebook.tokenizer import QUOTES, write_word
 from ipyimagegen.results import Generation, Image, Sweep
 from ipyimagegen.session.inputs import SUFFIXES
 from ipyimagegen.session.studio import Studio
@@ -25,6 +25,7 @@ _BODY = re.compile(r"\s*%%imagine(?:_rerun)?\b")
 _LASTING = re.compile(r"\d{2}")  # the beginning of a lasting id
 _RECENT = 100  # runs whose lasting ids are offered
 _VALUES = ("--session",)  # flags whose value may be left out
+_WORD = re.compile(r"""(?:"[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s"'])+""")
 _OPEN_BRACE = re.compile(r"\{([^\W\d]\w*)?$")
 
 
@@ -51,7 +52,7 @@ def _complete_word(
     """Return the last word of a line, as far as it is completed, and its candidates."""
     page = PAGES.get(magic)
     own = page.own if page else {}
-    *before, fragment = re.split(r"\s+", line)
+    *before, fragment = _split_words(line)
     flag, equals, value = fragment.partition("=")
     words = "endpoints" if "--server" in (*before, flag) else page.words if page else ""
     if not (equals and (flag in BY_FLAG or flag in own)):
@@ -91,8 +92,23 @@ def _list_ids(studio: Studio) -> list[str]:
     return []
 
 
+def _split_words(line: str) -> list[str]:
+    """Return the words of a line as typed, the last as far as it is typed: its quote may be open."""
+    words, end = [], 0
+    for match in _WORD.finditer(line):
+        words.append(match[0])
+        end = match.end()
+    return words if end == len(line) and words else [*words, ""]
+
+
 def _filter(fragment: str, candidates: Iterable[str]) -> list[str]:
-    return sorted({candidate for candidate in candidates if candidate.startswith(fragment)})
+    """Return the candidates that begin like the fragment, whichever of them is quoted."""
+    typed = _unquote(fragment)
+    return sorted({candidate for candidate in candidates if _unquote(candidate).startswith(typed)})
+
+
+def _unquote(word: str) -> str:
+    return re.sub("[\"']", "", word)
 
 
 def list_values(
@@ -107,6 +123,8 @@ def list_values(
     if option.kind is Kind.INPUT:
         variables = [name for name, value in names.items() if _may_be_image(name, value)]
         return [*(f"@{number}" for number in _list_names("ids", studio)), *variables, *_list_files(fragment)]
+    if option.name == "save":
+        return _list_files(fragment)
     return list(option.choices)
 
 
@@ -135,21 +153,32 @@ def _list_names(
 
 
 def _list_files(fragment: str) -> list[str]:
-    """Return the image files and folders whose path begins like that; none before a letter is typed."""
-    if not fragment or fragment[0] in "@{":
+    """Return the image files and folders whose path begins like that; none before a letter is typed.
+
+    A path with blanks is quoted; the quote of a folder stays open for what follows.
+    """
+    quote = fragment[:1] if fragment[:1] in QUOTES else ""
+    typed = _unquote(fragment)
+    if not typed or typed[0] in "@{":
         return []
-    folder, name = os.path.split(fragment)
+    folder, name = os.path.split(typed)
     try:
-        paths = sorted(expand_home(folder or ".").iterdir())
+        paths = sorted(imaging.expand_path(folder or ".").iterdir())
     except OSError:
         return []
     paths = [path for path in paths if path.name.startswith(name) and not path.name.startswith(".")]
-    prefix = fragment.removesuffix(name)  # as typed: "./" and "~" stay
-    return [
-        write_word(f"{prefix}{path.name}{'/' if path.is_dir() else ''}")
-        for path in paths
-        if path.is_dir() or path.suffix.lower() in SUFFIXES
-    ]
+    prefix = typed.removesuffix(name)  # as typed: "./" and "~" stay
+    words = []
+    for path in paths:
+        text = f"{prefix}{path.name}"
+        written = write_word(text)
+        if quote and quote not in text:
+            written = f"{quote}{text}{quote}"
+        if path.is_dir():
+            words.append(f"{written[:-1]}/" if written != text else f"{text}/")
+        elif path.suffix.lower() in SUFFIXES:
+            words.append(written)
+    return words
 
 
 def _may_be_image(name: str, value: object) -> bool:

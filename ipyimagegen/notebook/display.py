@@ -119,7 +119,7 @@ def write_status(batch: Batch) -> Message:
         if planned.seconds:
             low, high = planned.seconds
             parts.append(_("takes about {low:g}–{high:g} s", low=low, high=high))
-        return join([*parts, *_list_retirements([planned])])
+        return join([*parts, *_list_retirements([planned]), *batch.plan.notes])
     endpoints = dict.fromkeys(truncate(planned.endpoint.name) for planned in batch.plan.calls)
     reused = sum(call.cached is not None for call in calls)
     unsent = sum(call.unsent for call in calls)
@@ -130,6 +130,7 @@ def write_status(batch: Batch) -> Message:
         *_name_key_hosts(batch.plan.calls),
         format_costs(estimates),
         *_list_retirements(batch.plan.calls),
+        *batch.plan.notes,
         _("{done} of {total}", done=sum(call.has_images for call in calls), total=len(calls)),
     ]
     if reused:
@@ -381,7 +382,9 @@ def save_result(result: Result, local: Mapping[str, Value]) -> str:
     """
     if "save" not in local:
         return ""
-    files = [str(path) for path in result.save(str(local["save"]))]
+    paths, notes = result.save_silently(local["save"])
+    files = [str(path) for path in paths]
+    saved = _("saved: {files}", files=files)
     if len(files) > _FILES:
-        return _("saved: {files} and {count} more", files=files[:_FILES], count=len(files) - _FILES)
-    return _("saved: {files}", files=files)
+        saved = _("saved: {files} and {count} more", files=files[:_FILES], count=len(files) - _FILES)
+    return "\n".join([saved, *notes[:_FILES]])

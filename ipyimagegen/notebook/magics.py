@@ -115,7 +115,7 @@ class ImagineMagics:
         if number is None and generation:
             show_image(generation)
         for image in generation:
-            if image.index == number:
+            if image.number == number:
                 show_image(image)
         if descent := self._studio.history.make_descent_sheet(run):
             show_image(descent, "line of descent")

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ipyimagegen import imaging
 from ipyimagegen.core import template
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.messages import Message, OptionName, _
@@ -349,7 +349,7 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     text = text.strip()
     parts = template.parse(text)
     if path := _get_only_name(parts):
-        return InputRef(template.lookup(path, names), path)
+        return _refer(template.lookup(path, names), path, target)
     has_names = any(isinstance(part, template.Name) for part in parts)
     if has_names:
         text = template.fill(parts, names).strip()
@@ -359,7 +359,7 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
         return InputRef(text, _("the URL"))
     if target == "mask" and BOX.fullmatch(text):
         return InputRef(text, _("the box"))
-    file, shown = expand_home(text), truncate(text, _SHOWN)
+    file, shown = imaging.expand_path(text), truncate(text, _SHOWN)
     first = None if has_names else _IDENTIFIER.match(text)  # what was filled in is never read as a variable
     if first and first[0] in names and _get_only_name(template.parse(f"{{{text}}}")) == text:
         reference = _find_variable(text, names, target, is_file=exists(file))
@@ -373,6 +373,16 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     return InputRef(file, shown)
 
 
+def _refer(value: object, text: str, target: str) -> InputRef:
+    """Return the value of a variable. Raises InvalidInput for None: loading it failed."""
+    if value is not None:
+        return InputRef(value, text)
+    option = OptionName(target)
+    raise InvalidInput(
+        _("{option} {text}: the variable is None, not an image. Nothing was sent.", option=option, text=text)
+    )
+
+
 def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file: bool) -> InputRef | None:
     """Return the variable, or None for a file such as `cat.png` beside a variable `cat` without `.png`."""
     try:
@@ -382,7 +392,7 @@ def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file:
             return None
         raise
     if not is_file:
-        return InputRef(value, text)
+        return _refer(value, text, target)
     raise InvalidInput(
         _(
             "{option} {text} is a variable and a file. Write {variable} for the variable, "
@@ -395,20 +405,13 @@ def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file:
     )
 
 
-def expand_home(text: str) -> Path:
-    """Return a path with the home folder for its `~`; as typed where there is no such user."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)
-
-
 def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None:
     """Return what is wrong with a word that is neither a variable nor a file, if that is clear."""
     if _ID.fullmatch(text):
         return _("write {id} for an image of the history.", id=f"@{text}")
-    if _IDENTIFIER.fullmatch(text):
-        suggestion = template.suggest_variable(text, names)
+    name = _IDENTIFIER.match(text)
+    if name and name[0] not in names and name.end() in (len(text), text.find("[")):
+        suggestion = template.suggest_variable(name[0], names)
         return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)
     if "," in text and target == "mask":
         box = OptionName("mask", "10,20,30,40")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import ImagineError, InvalidInput, StoreError
-from ipyimagegen.core.messages import PYTHON, Front, _
+from ipyimagegen.core.messages import PYTHON, Front, Message, _
 from ipyimagegen.core.run import Cost, Mismatch, Run, Status
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
@@ -23,6 +23,8 @@ from ipyimagegen.results.captions import GONE, NameInput, list_facts, list_input
 from ipyimagegen.results.image import Bundle, Handle, Image, bundle_preview, list_files, make_bundle
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
     from ipyimagegen.results.pending import Pending
     from ipyimagegen.results.sweep import Result
 
@@ -147,6 +149,51 @@ class Generation(Sequence[Image]):
         """The files of its images, in the store."""
         return tuple(image.path for image in self)
 
+    def _get_only(self, attribute: str) -> Image:
+        """Return its only image. Raises InvalidInput for none or several."""
+        if not self:
+            reason = self.error or _("the run is {status}", status=self.status)
+            raise InvalidInput(_("{result} has no image: {reason}", result=self.id, reason=reason))
+        if len(self) > 1:
+            raise InvalidInput(
+                _(
+                    "This result has {count} images. Choose one, such as result[0].{attribute}.",
+                    count=len(self),
+                    attribute=attribute,
+                )
+            )
+        return self[0]
+
+    @property
+    def pil(self) -> PilImage:
+        """Its only image as a Pillow image; see `Image.pil`."""
+        return self._get_only("pil").pil
+
+    @property
+    def bytes(self) -> bytes:
+        """The bytes of its only image; see `Image.bytes`."""
+        return self._get_only("bytes").bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The width and height of its only image; see `Image.size`."""
+        return self._get_only("size").size
+
+    @property
+    def mime(self) -> str:
+        """The type of its only image; see `Image.mime`."""
+        return self._get_only("mime").mime
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its only image; see `Image.sha256`."""
+        return self._get_only("sha256").sha256
+
+    @property
+    def path(self) -> Path:
+        """The file of its only image, in the store."""
+        return self._get_only("path").path
+
     @property
     def edit_of(self) -> list[str]:
         """The inputs of an edit, in words; empty for other runs."""
@@ -168,7 +215,7 @@ class Generation(Sequence[Image]):
             self.number,
             from_history=self.reused,
             name_input=self._name_input,
-            files={image.index: image.path for image in self},
+            files={image.number: image.path for image in self},
             front=front,
         )
 
@@ -182,28 +229,29 @@ class Generation(Sequence[Image]):
 
     def edit(self, prompt: str, **options: Any) -> Result | Pending:
         """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly 1 image."""
-        if len(self) != 1:
-            raise InvalidInput(
-                _("This result has {count} images. Choose one, such as result[0].edit(…).", count=len(self))
-            )
-        return self[0].edit(prompt, **options)
+        return self._get_only("edit(…)").edit(prompt, **options)
 
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every image and return the files.
 
-        The template takes {id} {index} {model} {endpoint} {seed} {size} {date}. Several images without
-        {index} get -1, -2. A different existing file is never overwritten, and the suffix follows the bytes.
-        Raises InvalidOption for an unknown field, StoreError when a file cannot be written or there is no
-        image.
+        The template takes {id} {index} {model} {endpoint} {seed} {size} {date} {prompt}, with formats as in
+        f-strings: {index:02d}, {date:%Y}. Several images without {index} get -1, -2. A suffix of another
+        format converts the image, with a warning that says so. A different existing file is never
+        overwritten. Raises InvalidOption for what is not a path, an unknown field or a format that cannot be
+        applied, StoreError when a file cannot be written or there is no image.
         """
-        saving.check_template(str(template))
+        files, notes = self.save_silently(template)
+        saving.tell(notes)
+        return files
+
+    def save_silently(self, path: object) -> tuple[tuple[Path, ...], tuple[Message, ...]]:
+        """Write every image, and return the files and what was converted."""
+        template = saving.read_template(path)
         if not self:
             raise saving.make_empty_error(self.id, self.error)
         several = len(self) > 1
-        targets = [
-            saving.find_target(str(template), self.run, image.image, several=several) for image in self
-        ]
-        return tuple(saving.write_file(image.bytes, file) for image, file in zip(self, targets, strict=True))
+        targets = [saving.find_target(template, self.run, image.image, several=several) for image in self]
+        return saving.write_images(zip(self, targets, strict=True))
 
     def __repr__(self) -> str:
         return DOT.join([self._summary, *list_files(self.files)])
@@ -230,7 +278,7 @@ class Generation(Sequence[Image]):
                     for image in self
                 ]
         edge = imaging.choose_edge(len(self))
-        labels = [f"{self.number or self.id}.{image.index}" for image in self]
+        labels = [f"{self.number or self.id}.{image.number}" for image in self]
         thumbs = [image.thumb(edge) for image in self]
         preview = imaging.make_preview(thumbs, labels, [GONE if thumb is None else "" for thumb in thumbs])
         return [bundle_preview(preview, self._summary, self.prompt, framed=len(self) == 1)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidInput, StoreError
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run
 from ipyimagegen.core.text import DOT, truncate
@@ -83,8 +83,8 @@ class Image:
         return f"{self.run.id}.{self.image.index}"
 
     @property
-    def index(self) -> int:
-        """Its place in the response, from 1."""
+    def number(self) -> int:
+        """Its number in the run, from 1."""
         return self.image.index
 
     @property
@@ -114,11 +114,16 @@ class Image:
         return imaging.open_image(self.bytes)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        """Return its pixels as a NumPy array of shape (height, width) or (height, width, channels)."""
-        return importlib.import_module("numpy").array(self.pil, dtype=dtype)
+        """Return its pixels as a NumPy array of shape (height, width, 3 or 4), uint8 without `dtype`.
+
+        The array is new each time: `copy=False` raises ValueError, as NumPy's protocol requires.
+        """
+        if copy is False:
+            raise ValueError("The pixels of an image are decoded into a new array: copy=False is impossible.")
+        return importlib.import_module("numpy").array(imaging.to_colour(self.pil), dtype=dtype)
 
     def _describe_unopened(self) -> str:
-        return describe_unopened(self.image, {self.index: self.path})
+        return describe_unopened(self.image, {self.number: self.path})
 
     @property
     def size(self) -> tuple[int, int]:
@@ -175,9 +180,15 @@ class Image:
 
     def save(self, path: str | Path) -> Path:
         """Write the image; see `Generation.save`."""
-        saving.check_template(str(path))
-        file = saving.find_target(str(path), self.run, self.image, several=False)
-        return saving.write_file(self.bytes, file)
+        file, notes = self.save_silently(path)
+        saving.tell(notes)
+        return file
+
+    def save_silently(self, path: object) -> tuple[Path, tuple[Message, ...]]:
+        """Write the image, and return what was converted."""
+        file = saving.find_target(saving.read_template(path), self.run, self.image, several=False)
+        written, note = saving.write_image(self.bytes, self.mime, file)
+        return written, (note,) if note else ()
 
     def __repr__(self) -> str:
         return DOT.join([self._summary, *list_files([self.path])])

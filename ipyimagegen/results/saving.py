@@ -2,47 +2,133 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import re
-import time
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+from string import Formatter
+from typing import Any, Protocol
 
+from ipyimagegen import imaging
 from ipyimagegen.core.errors import InvalidOption, StoreError, suggest_name
-from ipyimagegen.core.formats import BY_MIME, FORMATS
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.formats import BY_MIME, FORMATS, SVG
+from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.run import ImageRecord, Run
-from ipyimagegen.core.text import to_file_name, truncate
+from ipyimagegen.core.text import NAME_BYTES, to_file_name, to_slug, truncate
 
-FIELDS = ("id", "index", "model", "endpoint", "seed", "size", "date")
-_FIELD = re.compile(r"\{(\w*)\}")
-_KNOWN = tuple(suffix for file_format in FORMATS for suffix in file_format.suffixes)
+# The fields with a value of their kind, to try a format on before anything is paid for.
+_SAMPLES: Mapping[str, Any] = {
+    "id": "1120-k7f2/3",
+    "index": 1,
+    "model": "model",
+    "endpoint": "endpoint",
+    "seed": 1,
+    "size": "1024x1024",
+    "date": datetime(2026, 11, 20, 9, 30),  # noqa: DTZ001 - a person's own time
+    "prompt": "a-red-fox",
+}
+FIELDS = tuple(_SAMPLES)
+_PROMPT_LENGTH = 60  # characters of the prompt in a name
+_KNOWN = {suffix: file_format for file_format in FORMATS for suffix in file_format.suffixes}
 
 
-def check_template(template: str) -> None:
-    """Raise InvalidOption when the template has an unknown field, or names a folder."""
-    for name in _FIELD.findall(template):
-        if name not in FIELDS:
-            raise InvalidOption(
-                _(
-                    "Unknown field {field} in the name of the file: choose {fields}.{suggestion}",
-                    field=f"{{{name}}}",
-                    fields=", ".join(FIELDS),
-                    suggestion=suggest_name(name, FIELDS),
-                )
-            )
-    if template.endswith(("/", os.sep)) or os.path.isdir(os.path.expanduser(template)):
-        inside = os.path.join(template, "{id}")  # as typed
+def read_template(path: object) -> str:
+    """Return the template for the names of files. Raises InvalidOption for what cannot be one.
+
+    It is a path as a person types it: `~` and a variable at its beginning stand for folders. Its fields are
+    filled in by `find_target`, with formats as in f-strings.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text.strip():
+        given = _("an empty text") if isinstance(text, str) else type(path).__name__
+        raise InvalidOption(_("{save} takes a path, not {given}.", save=OptionName("save"), given=given))
+    template = str(imaging.expand_path(text)) + text[len(text.rstrip("/" + os.sep)) :]
+    if variable := re.match(r"\$(\w+)[/\\]", template):
         raise InvalidOption(
-            _("{path} is a folder. Name a file, such as {example}.", path=template, example=inside)
+            _(
+                "{save} begins with the variable {name}, which holds no folder. Write the folder itself.",
+                save=OptionName("save"),
+                name=variable[1],
+            )
         )
+    for _literal, field, spec, conversion in _parse(template):
+        if field is not None:
+            _check_field(field, f"!{conversion}" if conversion else spec or "")
+    if template.endswith(("/", os.sep)) or os.path.isdir(template):
+        inside = os.path.join(text, "{id}")  # as typed
+        raise InvalidOption(
+            _("{path} is a folder. Name a file, such as {example}.", path=text, example=inside)
+        )
+    return template
+
+
+def _parse(template: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    with suppress(ValueError):
+        return list(Formatter().parse(template))
+    raise InvalidOption(
+        _(
+            "The braces in {path} are not closed. A field is {example}, a brace {doubled}.",
+            path=truncate(template, 300),
+            example="{index}",
+            doubled="{{",
+        )
+    )
+
+
+def _check_field(name: str, spec: str) -> None:
+    """Raise InvalidOption for an unknown field, and for a format that cannot be applied or makes folders."""
+    values: dict[str, Any] = {"field": f"{{{name}}}", "fields": ", ".join(FIELDS)}
+    if name not in FIELDS:
+        raise InvalidOption(
+            _(
+                "Unknown field {field} in the name of the file: choose {fields}.{suggestion}",
+                **values,
+                suggestion=suggest_name(name, FIELDS),
+            )
+        )
+    numbers = [int(digits) for digits in re.findall(r"\d+", spec[:NAME_BYTES])]
+    is_plain = (
+        len(spec) < NAME_BYTES and not re.search(r"[{}/\\!]", spec) and max(numbers, default=0) < NAME_BYTES
+    )
+    if is_plain and (name != "date" or not spec or "%" in spec):
+        with suppress(ValueError, TypeError):
+            _format(_SAMPLES[name], spec)
+            return
+    raise InvalidOption(
+        _(
+            "Invalid format {spec!r} of {field} in the name of the file: write it as in {examples}.",
+            **values,
+            spec=truncate(spec, 40),
+            examples=["{index:02d}", "{date:%Y-%m}", "{prompt:.20}"],
+        )
+    )
+
+
+def _format(value: Any, spec: str) -> str:
+    if isinstance(value, datetime):
+        return format(value, spec or "%Y-%m-%d")
+    return format(value, spec)
 
 
 def check_place(template: str) -> None:
-    """Raise InvalidOption when the template names a place in which no file can be made, as far as known."""
+    """Raise InvalidOption when the template names a file that cannot be made, as far as known."""
+    wanted = _KNOWN.get(os.path.splitext(template)[1].lower())
+    if wanted and wanted is not SVG and not imaging.can_convert("image/png", wanted.name):
+        raise InvalidOption(
+            _(
+                "Cannot save to {path}: images cannot be converted to {format}. Nothing was sent. Choose "
+                "another suffix, such as .png.",
+                path=truncate(template, 300),
+                format=wanted.title,
+            )
+        )
     known = os.path.dirname(template.partition("{")[0])  # folders up to the first field
-    place = Path(os.path.expanduser(known))  # as typed
+    place = Path(known)
     while not os.path.lexists(place) and place != place.parent:  # missing folders are made
         place = place.parent
     if not place.is_dir():
@@ -80,35 +166,51 @@ def find_target(
 ) -> Path:
     """Return the file for an image: fields filled in and cleaned, with the suffix of its format.
 
-    With `several` the name gets a number: `index`, else the image's own in the response. The template is
-    one that `check_template` accepts.
+    The suffix is that of the template if the image can be converted to its format, else that of the image's
+    own. With `several` the name gets a number: `index`, else the image's own in the response. The template is
+    from `read_template`.
     """
     options = {**run.request.options, **run.request.extra}
     values = {
         "id": run.id,
-        "index": str(image.index if index is None else index),
+        "index": image.index if index is None else index,
         "model": run.sent.model or run.request.model or "default",
         "endpoint": run.request.endpoint,
-        "seed": str(options.get("seed", "none")),
+        "seed": options.get("seed", "none"),
         "size": f"{image.width}x{image.height}" if image.width else "unknown",
-        "date": time.strftime("%Y-%m-%d", time.localtime(run.created)),
+        "date": datetime.fromtimestamp(run.created),  # noqa: DTZ006 - a person's own time
+        "prompt": to_slug(run.request.prompt, _PROMPT_LENGTH) or "image",
     }
-    folder, name = os.path.split(os.path.expanduser(template))  # the parts as typed
+    folder, name = os.path.split(template)  # the parts as typed
     stem, suffix = os.path.splitext(name)  # a name, not a path
-    if suffix.lower() not in _KNOWN:
-        stem, suffix = name, ""
-    if several and "{index}" not in template:
+    wanted = _KNOWN.get(suffix.lower()) if "}" not in suffix else None
+    if wanted is None:
+        stem = name
+    if several and all(field != "index" for _literal, field, *_rest in _parse(template)):
         stem += "-{index}"
-    file_format = BY_MIME.get(image.mime or "image/png")
-    right = file_format.suffixes if file_format else (".bin",)  # of a newer version
-    filled = to_file_name(_fill(stem, values), suffix.lower() if suffix.lower() in right else right[0])
+    own = BY_MIME.get(image.mime or "image/png")
+    if wanted and (wanted is own or imaging.can_convert(image.mime, wanted.name)):
+        suffix = suffix.lower()
+    else:
+        suffix = own.suffixes[0] if own else ".bin"  # of a newer version
     folders = [to_file_name(_fill(part, values)) if "{" in part else part for part in Path(folder).parts]
-    return Path(*folders, filled)
+    return Path(*folders, to_file_name(_fill(stem, values), suffix))
 
 
-def _fill(text: str, values: Mapping[str, str]) -> str:
-    # A value may hold anything that a server or user named: it must not add a folder.
-    return _FIELD.sub(lambda match: re.sub(r"[/\\]", "-", values[match[1]]), text)
+def _fill(text: str, values: Mapping[str, Any]) -> str:
+    filled = ""
+    for literal, field, spec, _conversion in _parse(text):
+        filled += literal
+        if field is not None:
+            # A value may hold anything that a server or user named: it must not add a folder.
+            filled += re.sub(r"[/\\]", "-", _fill_field(values[field], spec or ""))
+    return filled
+
+
+def _fill_field(value: Any, spec: str) -> str:
+    with suppress(ValueError, TypeError):  # the word of a value that is missing takes no format of numbers
+        return _format(value, spec)
+    return str(value)
 
 
 def make_empty_error(result: str, reason: str | None) -> StoreError:
@@ -146,6 +248,52 @@ def write_file(data: bytes, path: Path) -> Path:
             reason=reason,
         )
     )
+
+
+def write_image(data: bytes, mime: str, path: Path) -> tuple[Path, Message | None]:
+    """Write an image to `path` like `write_file`, in the format of its suffix, and return what was converted.
+
+    What cannot be converted is written as it is, with the suffix of its own format. Raises StoreError.
+    """
+    own, wanted = BY_MIME.get(mime), _KNOWN.get(path.suffix)
+    if own is None or wanted is None or wanted is own:
+        return write_file(data, path), None
+    try:
+        converted, notes = imaging.convert_file(data, wanted.name)
+    except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
+        file = write_file(data, path.with_suffix(own.suffixes[0]))
+        values = {"file": file, "own": own.title, "wanted": wanted.title}
+        return file, _("{file} is {own}: it cannot be converted to {wanted}", **values)
+    file = write_file(converted, path)
+    values = {
+        "file": file,
+        "changes": [_("converted from {own} to {wanted}", own=own.title, wanted=wanted.title), *notes],
+    }
+    return file, _("{file} was {changes}", **values)
+
+
+class Savable(Protocol):
+    """An image of a result."""
+
+    @property
+    def bytes(self) -> builtins.bytes:
+        """Its bytes."""
+
+    @property
+    def mime(self) -> str:
+        """Its type."""
+
+
+def write_images(targets: Iterable[tuple[Savable, Path]]) -> tuple[tuple[Path, ...], tuple[Message, ...]]:
+    """Write images to their files; return the files and what was converted. Raises StoreError."""
+    written = [write_image(image.bytes, image.mime, file) for image, file in targets]
+    return tuple(file for file, _note in written), tuple(note for _file, note in written if note)
+
+
+def tell(notes: Iterable[Message]) -> None:
+    """Tell a Python call what was converted, where its user sees it."""
+    for note in notes:
+        warnings.warn(str(note), stacklevel=3)
 
 
 def _write_new(data: bytes, path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, overload
 from ipyimagegen import imaging
 from ipyimagegen.core.axes import PROMPT, Axis, label_points
 from ipyimagegen.core.errors import ImagineError, InvalidInput
-from ipyimagegen.core.messages import PYTHON, Front, _
+from ipyimagegen.core.messages import PYTHON, Front, Message, _
 from ipyimagegen.core.run import Cost
 from ipyimagegen.core.text import DOT, Table, truncate
 from ipyimagegen.results import saving
@@ -133,20 +133,26 @@ class Sweep(Sequence[Generation]):
         {index} counts the images whose other fields are equal; without {index} they get -1, -2 and so on.
         A missing image leaves its number free, and gets it when the sweep is run again.
         """
-        saving.check_template(str(template))
+        files, notes = self.save_silently(template)
+        saving.tell(notes)
+        return files
+
+    def save_silently(self, path: object) -> tuple[tuple[Path, ...], tuple[Message, ...]]:
+        """Write every image, and return the files and what was converted."""
+        template = saving.read_template(path)
         sample = next((image.image for generation in self for image in generation), None)
         if sample is None:
             raise saving.make_empty_error(_("The sweep"), self[0].error)
         places, images = [], []
         for generation in self:
-            by_index = {image.index: image for image in generation}
+            by_index = {image.number: image for image in generation}
             for index in sorted({*range(1, generation.run.request.count + 1), *by_index}):
                 image = by_index.get(index)  # the sample stands for a missing image
                 places.append((generation.run, image.image if image else replace(sample, index=index)))
                 images.append(image)
-        files = saving.list_targets(str(template), places)
-        return tuple(
-            saving.write_file(image.bytes, file) for image, file in zip(images, files, strict=True) if image
+        targets = saving.list_targets(template, places)
+        return saving.write_images(
+            (image, file) for image, file in zip(images, targets, strict=True) if image
         )
 
     # What is shown

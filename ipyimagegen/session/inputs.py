@@ -27,7 +27,7 @@ from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Ref, parse_id
 from ipyimagegen.core.text import sanitize, truncate
 from ipyimagegen.core.user_input import InputRef, InputRefs
-from ipyimagegen.results import Generation, Image, Pending
+from ipyimagegen.results import Generation, Image, Pending, Sweep
 
 if TYPE_CHECKING:
     from ipyimagegen.session.studio import Studio
@@ -80,14 +80,14 @@ def resolve_inputs(
     machine when `offline`.
     """
     image_refs, mask_refs = refs.get("image", ()), refs.get("mask", ())
+    if not image_refs and all(ref.thing is None for ref in mask_refs):
+        return ResolvedInputs()
     if mask_refs and not image_refs:
         options = {"mask": OptionName("mask"), "image": OptionName("image")}
         raise _refuse(_("{mask} requires an image ({image}).", **options), _("Add one, or remove the mask."))
     if len(image_refs) > MOST:
         problem = _("A request takes at most {limit} images, not {count}.", limit=MOST, count=len(image_refs))
         raise _refuse(problem, _("Use fewer images."))
-    if not image_refs:
-        return ResolvedInputs()
     resolver = _Resolver(studio=studio, offline=offline, seconds=min(seconds, FETCH))
     images = tuple(resolver.resolve_image(ref) for ref in image_refs)
     mask = resolver.resolve_mask(mask_refs[0], images[0].source) if mask_refs else None
@@ -129,8 +129,8 @@ class _Resolver:
 
     def _find(self, ref: InputRef) -> _Found:
         """Return what is behind a result, an id, a URL or a path."""
-        thing = _find_display_url(ref.thing.result() if isinstance(ref.thing, Pending) else ref.thing)
-        if isinstance(thing, Generation):
+        thing: Any = ref.thing.result() if isinstance(ref.thing, Pending) else ref.thing
+        while isinstance(thing, (Generation, Sweep)):
             if len(thing) != 1:
                 variable = ref.name.removeprefix("{").removesuffix("}")
                 raise _refuse_count(ref.name, len(thing), f"{variable}[0]")
@@ -139,9 +139,15 @@ class _Resolver:
             return _verify(thing.path, thing.sha256, thing.id), "", thing.id
         if isinstance(thing, Ref):
             return self._find_by_id(thing, ref.name)
+        if thing is None:
+            raise _refuse(_("{name} is None, not an image.", name=ref.name), _("Check that it was loaded."))
         if isinstance(thing, str):
             return self._find_by_text(thing, ref.name)
-        return thing, truncate(thing.name if isinstance(thing, Path) else ref.name, 60), None
+        thing, file_name = imaging.unwrap_input(thing, ref.name)
+        if isinstance(thing, str):  # a container that holds a URL
+            return self._find_by_text(thing, ref.name)
+        name = thing.name if isinstance(thing, Path) else file_name or ref.name
+        return thing, truncate(name, 60), None
 
     def _find_by_text(self, text: str, name: str) -> _Found:
         if text.lstrip().startswith("@"):
@@ -223,16 +229,6 @@ def exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name that is too long, a folder without permission
         return False
-
-
-def _find_display_url(thing: Any) -> object:
-    """Return the URL of an IPython.display.Image that holds nothing else; other things as they are."""
-    is_display = any(
-        kind.__name__ == "Image" and kind.__module__.startswith("IPython.") for kind in type(thing).__mro__
-    )
-    if not is_display or getattr(thing, "data", None) or getattr(thing, "filename", None):
-        return thing
-    return getattr(thing, "url", None) or thing
 
 
 def _verify(path: Path | None, sha256: str, id_: str) -> Path:

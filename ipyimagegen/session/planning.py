@@ -91,6 +91,7 @@ def build_plan(
         axes=axes,
         executor=user.executor,
         prompt=user.prompt if isinstance(user.prompt, str) else " | ".join(user.prompt),
+        notes=user.notes,
     )
 
 

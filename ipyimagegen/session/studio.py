@@ -239,9 +239,9 @@ class Studio:
         named = user.like is None or "endpoint" in user.options
         self._check_servers([call.endpoint for call in plan.to_send], context, named=named)
         if "save" in plan.local:
-            saving.check_template(str(plan.local["save"]))
+            template = saving.read_template(plan.local["save"])
             if plan.to_send:  # checked before anything is paid for
-                saving.check_place(str(plan.local["save"]))
+                saving.check_place(template)
         return plan
 
     def _check_servers(self, endpoints: Sequence[Endpoint], context: RequestContext, *, named: bool) -> None:

@@ -1,6 +1,7 @@
 """Arrays, tensors and figures, as a notebook holds them: their pixels, or a refusal that helps."""
 
 import io
+import math
 import sys
 import types
 import warnings
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from image_files import load, read_refusal
 from PIL import Image
+from raising import assert_names
 
-from ipyimagegen.imaging import encode_input
+from ipyimagegen.imaging import encode_input, fit_input
 
 mpl.use("agg")
 
@@ -136,6 +138,27 @@ def test_sixteen_bits():
     colour = noise(5, 6, 3, dtype="uint16", high=65536)
     assert np.array_equal(pixels(colour), colour >> 8)
     assert len(encode_input(colour).notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("high", "white"), [(200, 255), (255, 255), (900, 1023), (4095, 4095), (4096, 16383), (16383, 16383)]
+)
+@pytest.mark.parametrize("shape", [(5, 6), (5, 6, 3)])
+def test_sixteen_bits_that_hold_fewer(high, white, shape):
+    """Cameras, microscopes and scanners leave the upper bits empty: such images would be nearly black."""
+    array = np.linspace(0, high, math.prod(shape)).astype("uint16").reshape(shape)
+    sent = fit_input(encode_input(array), ("png",), 50_000_000)
+    expected = (array * (255 / white) + 0.5).astype("uint8")
+    assert np.abs(pixels(sent.data).astype(int) - expected).max() <= 1  # halves are rounded either way
+    (note,) = sent.notes
+    assert_names(note, white, high)
+
+
+def test_scaled_values_are_stated():
+    assert_names(encode_input(np.array([[0.0, 200.0]])).notes[0], 255, 200)
+    assert len(encode_input(np.array([[False, True]])).notes) == 1
+    for as_usual in (np.array([[0.0, 1.0]]), np.array([[0, 255]]), np.array([[0, 65535]], "uint16")):
+        assert encode_input(as_usual).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -284,6 +307,14 @@ def test_a_batch_of_tensors_is_a_choice():
     assert text.endswith(" {batch[0]}.")
 
 
+def test_a_tensor_is_known_by_what_it_can_do():
+    """Whichever library it is of."""
+    parts = {name: lambda self: self for name in ("detach", "cpu")}
+    array = noise(5, 6, 3)
+    thing = type("Variable", (), {**parts, "dtype": "uint8", "numpy": lambda self: array})()
+    assert np.array_equal(pixels(thing), array)
+
+
 def test_without_torch_a_tensor_is_any_array():
     assert "torch" not in sys.modules
     assert np.array_equal(pixels(Tensor(noise(4, 5))), noise(4, 5))
@@ -349,14 +380,29 @@ def test_a_figure_s_bytes_name_no_version():
 
 
 def test_a_figure_without_pyplot_opens_no_window():
-    figure = Figure(figsize=(2, 1), dpi=40, facecolor="none")
+    figure = Figure(figsize=(4, 3), dpi=40, facecolor="none")
     figure.subplots().plot([1, 2])
     canvas = figure.canvas
     image = decoded(figure)
-    assert (image.size, image.mode) == ((80, 40), "RGBA")
+    assert (image.size, image.mode) == ((160, 120), "RGBA")
     assert image.getpixel((0, 0))[3] == 0
     assert figure.canvas is canvas
     assert plt.get_fignums() == []
+
+
+def test_what_stands_outside_the_frame_belongs_to_the_image():
+    figure, axes = plotted(figsize=(4, 3), dpi=50)
+    frame = pixels(figure).shape[:2]
+    axes.text(1.5, 0.5, "NOTE", color="#ff0000", fontsize=30, transform=axes.transAxes)
+    for part in (figure, axes):
+        height, width = pixels(part).shape[:2]
+        assert (height, width > frame[1]) == (frame[0], True)
+        red = pixels(part)[:, frame[1] :].reshape(-1, 3)
+        assert (red == (255, 0, 0)).all(axis=1).any()
+
+
+def test_an_empty_figure_is_its_frame():
+    assert decoded(plt.figure(figsize=(2, 1), dpi=40)).size == (80, 40)
 
 
 def test_a_closed_figure_is_still_a_image():

@@ -1,5 +1,6 @@
 """A user's files and Pillow images become what an edit can send: untouched where they can, exact else."""
 
+import base64
 import io
 import os
 import re
@@ -18,7 +19,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin
 from raising import values_of
 
 from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.imaging import EncodedImage, encode_input, fit_input
+from ipyimagegen.imaging import EncodedImage, encode_input, fit_input, unwrap_input
 from ipyimagegen.imaging.normalize import encode_within
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -707,6 +708,104 @@ def test_an_ipython_image(tmp_path):
     late = Shown(data=data)
     late.data, late.filename = None, str(path)
     assert encode_input(late).data == data
+
+
+PNG = save(make_image(), "PNG")
+
+
+class Plot:
+    """What shows itself in a notebook."""
+
+    def __init__(self, shown):
+        self.shown = shown
+
+    def _repr_png_(self):
+        return self.shown
+
+
+def make_widget(name, **members):
+    return type(name, (), {"__module__": "ipywidgets.widgets.x", **members})()
+
+
+UPLOAD = {"name": "cat.png", "type": "image/png", "size": len(PNG), "content": memoryview(PNG)}
+OLD_UPLOADS = {"cat.png": {"metadata": {"name": "cat.png"}, "content": PNG}}
+CONTAINERS = {
+    "bytes of several kinds": (bytearray(PNG), None),
+    "io.BytesIO": (io.BytesIO(PNG), None),
+    "a tuple of a client library": (("cat.png", PNG), "cat.png"),
+    "with its type": (("cat.png", PNG, "image/png"), "cat.png"),
+    "without a name": ((None, io.BytesIO(PNG)), None),
+    "a row of a data set": ({"bytes": PNG, "path": "pets/cat.png"}, "cat.png"),
+    "a widget": (make_widget("Image", value=PNG, format="png"), None),
+    "an upload": (make_widget("FileUpload", value=(UPLOAD,)), "cat.png"),
+    "the value of an upload": ((UPLOAD,), "cat.png"),
+    "a file of an upload": (UPLOAD, "cat.png"),
+    "an upload of ipywidgets 7": (make_widget("FileUpload", value=OLD_UPLOADS), "cat.png"),
+    "its value": (OLD_UPLOADS, "cat.png"),
+    "an object that is shown": (Plot(PNG), None),
+    "with its metadata": (Plot((PNG, {"width": 48})), None),
+    "as base64": (Plot(base64.b64encode(PNG).decode()), None),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_what_holds_an_image_is_unwrapped(name):
+    thing, file_name = CONTAINERS[name]
+    assert encode_input(thing).data == PNG
+    assert unwrap_input(thing, "it")[1] == file_name
+
+
+def test_an_open_file_is_read_whole_and_left_where_it_was(tmp_path):
+    path = tmp_path / "cat.png"
+    path.write_bytes(PNG)
+    with path.open("rb") as file:
+        file.seek(7)
+        for _ in range(2):
+            assert unwrap_input(file, "it") == (PNG, "cat.png")
+            assert file.tell() == 7
+        assert encode_input(("x.png", file)).data == PNG
+    assert encode_input({"bytes": None, "path": str(path)}).data == PNG
+
+
+def test_a_widget_may_hold_a_url():
+    url = "https://example.org/cat.png"
+    assert unwrap_input(make_widget("Image", value=url.encode(), format="url"), "it")[0] == url
+
+
+@pytest.mark.parametrize(
+    ("thing", "text"),
+    [
+        (io.StringIO("x"), "rb"),
+        (make_widget("FileUpload", value=()), "no file"),
+        ((UPLOAD, UPLOAD), "x[0]"),
+        ({**OLD_UPLOADS, "dog.png": {"content": PNG}}, "x['cat.png']"),
+        ({"bytes": "text"}, "str"),
+        (Plot(None), "Plot"),
+        ([UPLOAD, Plot(PNG)], "x[0]"),
+        (type("File", (), {"read": lambda _self, _size: "text"})(), "str"),
+    ],
+)
+def test_what_holds_no_image_or_several_is_refused(thing, text):
+    with pytest.raises(InvalidInput) as caught:
+        encode_input(thing, "x")
+    assert text in str(caught.value)
+
+
+def test_a_format_of_a_registered_plugin_is_read(monkeypatch):
+    class File(ImageFile.ImageFile):
+        format = "TOY"
+
+        def _open(self):
+            self._size, self._mode = (4, 3), "RGB"
+            self.tile = [("raw", (0, 0, 4, 3), 8, ("RGB", 0, 1))]
+
+    data = b"TOYIMAGE" + bytes(range(36))
+    with pytest.raises(InvalidInput):
+        encode_input(data)
+    monkeypatch.setitem(Image.OPEN, "TOY", (File, lambda head: head.startswith(b"TOYIMAGE")))
+    encoded = encode_input(data)
+    assert decoded(encoded).tobytes() == bytes(range(36))
+    assert named(encoded) == [("TOY", "PNG")]
 
 
 def test_reading_an_input_loads_no_library():

@@ -1,6 +1,7 @@
 """A mask has one meaning inside, what may change, and two forms outside."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,12 +151,26 @@ def forms():
 def test_whatever_holds_it_the_mask_is_the_same(what, thing):
     mask = read_mask(thing, SIZE)
     assert np.array_equal(grid(mask), left_half())
-    assert mask == read_mask((0, 0, 4, 6), SIZE)
+    assert replace(mask, notes=()) == read_mask((0, 0, 4, 6), SIZE)
+    assert bool(mask.notes) == (what == "half transparent")  # cut at one half
 
 
 def test_half_is_where_grey_becomes_white():
     greys = np.array([[0, 30, 127, 128, 255, 255, 0, 0], [0] * 8, [255] * 8] * 2, "uint8")
     assert grid(read_mask(greys, SIZE))[0].tolist() == [False, False, False, True, True, True, False, False]
+
+
+def test_a_soft_mask_says_that_it_is_cut():
+    soft, hard = Image.linear_gradient("L").resize((8, 6)), Image.new("L", (8, 6))
+    hole = Image.new("RGBA", (8, 6))
+    hole.putalpha(soft)
+    hard.paste(255, (0, 0, 4, 6))
+    blurred = hard.resize((80, 60)).filter(ImageFilter.GaussianBlur(1))
+    assert len(read_mask(hole, (8, 6)).notes) == 1
+    assert len(read_mask(blurred, (80, 60)).notes) == 1
+    assert read_mask(hard, (8, 6)).notes == ()
+    noisy = save(hard.resize((80, 64), Image.Resampling.NEAREST), "JPEG", quality=95)
+    assert read_mask(noisy, (80, 64)).notes == ()
 
 
 def test_a_photograph_is_no_mask():

@@ -39,12 +39,20 @@ OFFERED = [
     ("%imagine --image @", {"@1", "@2"}),
     ("%imagine --image ani", {"animal", "animals"}),
     ("%imagine --mask=cat", {"cat.png"}),
+    ("%imagine --image my", {'"my cat.png"', '"my folder/'}),
+    ('%imagine --image "my c', {'"my cat.png"'}),
+    ("%imagine --image='my c", {"'my cat.png'"}),
+    ('%imagine --image "my folder/', {'"my folder/a dog.png"'}),
+    ('%imagine --image "my cat.png" --qual', {"--quality"}),
+    ('%imagine --save "my f', {'"my folder/'}),
+    ("%imagine --save ca", {"cat.png"}),
 ]
 
 
 @pytest.fixture
 def drawn(kernel):
     kernel.run("from pathlib import Path\nPath('cat.png').touch(); Path('cat.txt').touch()")
+    kernel.run("Path('my folder').mkdir(); Path('my folder/a dog.png').touch(); Path('my cat.png').touch()")
     kernel.run("from concurrent.futures import ThreadPoolExecutor\npool, post = ThreadPoolExecutor(1), 1")
     kernel.run("animal, animals = 'fox', ['fox']\n%imagine --size 64x64 a fox")
     kernel.run("drawing = %imagine --size 64x64 a cat")
@@ -65,8 +73,8 @@ def test_offered(drawn, code, offered):
         return
     assert matches == offered
     if offered:
-        typed = code[content["cursor_start"] : content["cursor_end"]]
-        assert all(match.startswith(typed) for match in offered)
+        typed = code[content["cursor_start"] : content["cursor_end"]].strip("\"'")
+        assert all(match.strip("\"'").startswith(typed) for match in offered)
 
 
 @pytest.mark.parametrize("code", ["%imagine_show ", "%imagine_compare 1 ", "%imagine_forget --session "])

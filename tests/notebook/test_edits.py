@@ -36,6 +36,13 @@ def paid(serve, kernel):
         "Path('cat.png').write_bytes(cat_bytes)\n"
         "os.makedirs('画', exist_ok=True)\nPath('画/猫 1.png').write_bytes(cat_bytes)\n"
         "os.environ['HOME'] = os.getcwd()\n"
+        "import ipywidgets, datetime\nopened = open('cat.png', 'rb')\npair = ('a cat.png', cat_bytes)\n"
+        "row = {'bytes': cat_bytes, 'path': None}\nwidget = ipywidgets.Image(value=cat_bytes)\n"
+        "file = {'name': 'a.png', 'type': 'image/png', 'size': 9, 'content': memoryview(cat_bytes)}\n"
+        "file['last_modified'] = datetime.datetime.now(datetime.UTC)\nuploads = (file,)\n"
+        "upload = ipywidgets.FileUpload(); upload.value = uploads\n"
+        "class Plot:\n    def _repr_png_(self): return cat_bytes\n"
+        "plot = Plot()\n"
         "pil = Image.open(io.BytesIO(cat_bytes)); pil.load()\n"
         "array = np.asarray(pil)\n"
         "box = {'images': [pil]}\n"
@@ -52,6 +59,14 @@ BYTES = [
     "cat_bytes",
     "{cat_bytes}",
     "{Path('nowhere')}",
+    "$HOME/cat.png",
+    "opened",
+    "pair",
+    "uploads",
+    "upload.value",
+    "widget",
+    "row",
+    "plot",
     f"data:image/png;base64,{b64(CAT)}",
 ]
 
@@ -105,6 +120,32 @@ def test_figures_arrive_as_they_look(kernel, paid):
     assert kernel.run("%imagine --image ax make it a mountain").error is None
     (post,) = paid.posts  # an axes of a figure with one axes is that figure, so the second was reused
     assert post.files[0].image.size == (400, 300)
+
+
+def test_a_figure_arrives_as_the_notebook_shows_it(kernel, paid):
+    shown = kernel.run(
+        "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.close('all')\n"
+        "figure, axes = plt.subplots(figsize=(4, 3))\n"
+        "axes.plot([1, 2])\naxes.text(1.2, 0.5, 'NOTE', transform=axes.transAxes, fontsize=30);"
+    ).images[0]
+    for written in ("figure", "axes"):
+        cell = kernel.run(f"%imagine --image {written} as a watercolour of {written}")
+        assert cell.error is None, cell.error
+        sent = paid.posts[-1].files[0].image
+        assert sent.size == shown.size
+        assert np.array_equal(np.asarray(sent.convert("RGB")), np.asarray(shown.convert("RGB")))
+
+
+def test_what_was_scaled_or_cut_is_in_the_caption(kernel, paid):
+    kernel.run(
+        "scan = np.linspace(0, 4095, 64 * 48).reshape(48, 64).astype('uint16')\n"
+        "soft = Image.new('RGBA', (64, 48)); soft.putalpha(Image.linear_gradient('L').resize((64, 48)))"
+    )
+    cell = kernel.run("%imagine --image scan --mask soft make it blue")
+    notes = [line for line in cell.texts[-1].splitlines() if line.startswith("- ")]
+    assert {note.split(":")[0] for note in notes} == {"- scan", "- soft"}
+    assert "4095" in "".join(notes)
+    assert paid.posts[0].files[0].image.convert("L").getextrema() == (0, 255)
 
 
 def test_our_own_results_are_known_with_their_parent(kernel, paid, home):
@@ -272,6 +313,12 @@ REFUSED = [
     ("--image animal", "animal[0]"),
     ("--image pil.png", "{pil.png}"),
     ("--image http://example.com/cat.png", "https"),
+    ("--image plt", "plot"),
+    ("--image uplaods[0]", "uploads"),
+    ("--image none", "none"),
+    ("--mask none", "none"),
+    ("--image cat.png --mask none", "none"),
+    ("--image both", "both[0]"),
 ]
 
 
@@ -286,7 +333,7 @@ def test_bad_input_is_refused_before_sending(kernel, paid, home, written, named)
         "Path('empty.png').touch(); Path('pil.png').write_bytes(cat_bytes)\n"
         "Image.new('RGB', (64, 32)).save('wide.png')\n"
         "number = 7; nothing_white = np.zeros((48, 64), bool)\n"
-        "animal = np.zeros((4, 48, 64, 3), np.uint8)\n"
+        "animal = np.zeros((4, 48, 64, 3), np.uint8); none = None; both = (file, file)\n"
     )
     assert done.error is None, done.error
     if "two" in written:

@@ -35,7 +35,7 @@ class Tile:
         return {
             "key": image.id,
             "number": generation.number or 0,
-            "label": f"{label}.{image.index}" if len(generation) > 1 else label,
+            "label": f"{label}.{image.number}" if len(generation) > 1 else label,
             "prompt": escape_hidden(truncate(image.prompt, PROMPT_LENGTH)),
             "caption": escape_hidden(generation.write_caption(PANEL)),
             "width": width,

@@ -253,8 +253,9 @@ class Panel(anywidget.AnyWidget):
 
     def do_save(self, content: Message, _buffers: object) -> None:
         """Write the image `key` to the file `path`."""
-        path = self._gallery.find_image(_get_key(content)).save(str(content.get("path", "")))
-        self._show_message("note", _("Saved to {path}", path=path))
+        image = self._gallery.find_image(_get_key(content))
+        path, notes = image.save_silently(str(content.get("path", "")))
+        self._show_message("note", join([_("Saved to {path}", path=path), *notes], "\n"))
 
     def do_hide(self, content: Message, _buffers: object) -> None:
         """Remove the image `key` from the panel."""
