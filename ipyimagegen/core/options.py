@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -347,6 +348,8 @@ TIER = re.compile(r"(\d{1,2}(?:\.\d)?)[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_EXACT = 2**53  # up to here a float holds every whole number
+_DOUBLE = 8  # bytes of Python's float
 _SHOWN = 10**22  # numbers from here on are too long for a message
 
 
@@ -385,6 +388,41 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
     return _(" Did you mean {name}?", name=OptionName(nearest) if nearest in OPTIONS else nearest)
 
 
+def to_plain(value: Any) -> Any:
+    """Return Python's own value for a member of an enum, a NumPy scalar or text; others as they are."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        return str.__str__(value)  # of a subclass, such as NumPy's
+    if getattr(value, "shape", None) != ():
+        return value
+    with suppress(Exception):  # an array or tensor without dimensions, of another library
+        plain = value.item()
+        is_short = isinstance(plain, float) and value.dtype.itemsize < _DOUBLE
+        return float(str(value)) if is_short else plain  # the float32 0.1 is meant as 0.1
+    return value
+
+
+_PAIRS = {Kind.SIZE: "x", Kind.RATIO: ":"}  # what stands between width and height in text
+
+
+def is_pair(option: Option, elements: Sequence[object]) -> bool:
+    """Return whether the elements of a list are width and height of a single size or ratio."""
+    numbers = [to_plain(element) for element in elements[:3]]
+    return (
+        option.kind in _PAIRS
+        and len(numbers) == 2
+        and all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers)
+    )
+
+
+def _join_pair(option: Option, value: Any) -> Any:
+    """Return width and height as text; other values as they are."""
+    if not isinstance(value, (list, tuple)) or not is_pair(option, value):
+        return value
+    return _PAIRS[option.kind].join(str(to_plain(number)) for number in value)
+
+
 def normalise(name: str, value: object) -> Value:
     """Return `value` as option `name` stores it: the only check of syntax, for every front door.
 
@@ -392,6 +430,7 @@ def normalise(name: str, value: object) -> Value:
     """
     option = find_option(name)
     kind = option.kind
+    value = _join_pair(option, to_plain(value))
     if isinstance(value, str):
         text = value if kind in (Kind.TEXT, Kind.INPUT) else to_half_width(value).strip()
         return DEFAULT if text == DEFAULT else _PARSERS[kind](option, text)
@@ -401,12 +440,13 @@ def normalise(name: str, value: object) -> Value:
         if kind is Kind.FLAG:
             return value
     elif kind in (Kind.INTEGER, Kind.NUMBER):
-        # NumPy's numbers are numbers here, and are kept as Python's own.
+        if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT and kind is Kind.INTEGER:
+            return _check_bounds(option, int(value))  # a column with a gap holds its numbers so
         if hasattr(value, "__index__"):
             return _check_bounds(option, value.__index__())
         if hasattr(value, "__float__") and kind is Kind.NUMBER:
             return _check_bounds(option, float(value))
-    elif kind in (Kind.SIZE, Kind.RATIO) and not isinstance(value, (int, float, bytes)):
+    elif kind in _PAIRS and not isinstance(value, (int, float, bytes)):
         return _PARSERS[kind](option, str(value))
     type_name = type(value).__name__
     is_short = isinstance(value, (int, float)) and -_SHOWN < value < _SHOWN
@@ -431,7 +471,7 @@ _EXPECTED: Mapping[Kind, Message] = {
     Kind.INTEGER: _("a whole number"),
     Kind.NUMBER: _("a number"),
     Kind.FLAG: _("true, false or default"),
-    Kind.SIZE: _("one text such as '1024x1024'"),  # not a pair of numbers, which is a list
+    Kind.SIZE: _("one text such as '1024x1024'"),
     Kind.OBJECT: _("a variable"),
 }
 
