@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         RequestRefused,
         StoreError,
     )
+    from ipyimagegen.core.plan import Plan
     from ipyimagegen.core.settings import Settings
     from ipyimagegen.notebook.panel.widget import Panel
     from ipyimagegen.results import Generation, Image, Sweep
@@ -47,12 +48,14 @@ _MODULES = {
     "Generation": "results",
     "Image": "results",
     "Sweep": "results",
+    "Plan": "core.plan",
     "Settings": "core.settings",
     "Studio": "session.studio",
     "Panel": "notebook.panel.widget",
     "load_ipython_extension": "notebook.extension",
     "unload_ipython_extension": "notebook.extension",
     "attach": "notebook.display",
+    "connect": "notebook.display",
 }
 
 __all__ = [
@@ -69,6 +72,7 @@ __all__ = [
     "OutcomeUnknown",
     "OverBudget",
     "Panel",
+    "Plan",
     "RateLimited",
     "RequestRefused",
     "Settings",
@@ -118,8 +122,10 @@ def imagine(
     timeout: float | None = None,
     executor: Any = None,
     send_key: bool | None = None,
+    dry_run: bool | None = None,
+    progress: bool | None = None,
     **unknown: Any,
-) -> Generation | Sweep:
+) -> Generation | Sweep | Plan:
     """Return the images for a prompt, from history if the same request has a stored result.
 
     The prompt is literal: braces are not filled in. Options have the API's own names and are sent only
@@ -156,18 +162,32 @@ def default_studio() -> Studio:
     with _LOCK:
         if not _DEFAULT:
             studio = __getattr__("Studio")()
-            ipython = sys.modules.get("IPython")
-            if ipython and (shell := ipython.get_ipython()):
+            if shell := _find_shell():
                 __getattr__("attach")(studio, shell)
             _DEFAULT.append(studio)
         return _DEFAULT[0]
+
+
+def _find_shell() -> Any:
+    """Return the running shell of IPython, or None."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _connect(studio: Studio) -> None:
+    """Let a studio show its results and its progress in the running shell, if any."""
+    if shell := _find_shell():
+        __getattr__("connect")(studio, shell)
 
 
 def __getattr__(name: str) -> Any:
     if name == "history":
         return default_studio().history
     if name in _MODULES or name in __all__:
-        return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'core.errors')}"), name)
+        member = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'core.errors')}"), name)
+        if name == "Studio":
+            member.front_end = _connect
+        return member
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

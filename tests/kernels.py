@@ -78,14 +78,15 @@ class Kernel:
         """Run a cell and return what it left."""
         return self.collect(self.start(code), timeout)
 
-    def collect(self, message, timeout=60):
-        """Wait for a cell and return what it left."""
+    def collect(self, message, timeout=60, watch=lambda kind, content: None):
+        """Wait for a cell and return what it left; `watch` gets each of its messages."""
         outputs, by_id = [], {}
         while True:
             got = self.client.get_iopub_msg(timeout=timeout)
             if got["parent_header"].get("msg_id") != message:
                 continue
             kind, content = got["msg_type"], got["content"]
+            watch(kind, content)
             if kind == "status" and content["execution_state"] == "idle":
                 break
             if kind in ("display_data", "execute_result", "error"):

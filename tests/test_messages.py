@@ -127,7 +127,7 @@ def test_templates(template):
 KEYS = {"ZHIPUAI_API_KEY": "z" * 30, "OPENAI_API_KEY": "sk-" + "a" * 40, "ARK_API_KEY": "k" * 30}
 OPTIONS = {
     "an unknown option": {"sise": "1x1"},
-    "an option of cells alone": {"dry_run": True},
+    "an option of cells alone": {"raw": True},
     "an empty list": {"seed": []},
     "a value of another type": {"size": (64, 64, 3)},
     "a number out of bounds": {"n": 0},
@@ -369,7 +369,7 @@ def test_jobs(home, start):
 
     unknown = ask("unknown route")
     check("job", "unknown route, again", read(catch(unknown.imagine, "a fox")))
-    assert str(unknown.plan(from_call("a fox", {"retry": True}))) == MESSAGES["job"]["second"]
+    assert unknown.plan(from_call("a fox", {"retry": True})).summary == MESSAGES["job"]["second"]
     ask("elsewhere", polling_url="https://other.example/jobs/1")
     ask("not a URL", polling_url="http://{host}:{port}/jobs/1")
     both = [{"id": name, "status": "queued"} for name in ("task_1", "task_2")]

@@ -13,7 +13,7 @@ from ipyimagegen.core.options import INPUTS, LOCAL, SENT
 def test_public_names():
     assert set(ipyimagegen.__all__) == {
         *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image", "Sweep"),
-        "Panel",
+        *("Panel", "Plan"),
         *("ImagineError", "InvalidOption", "InvalidInput", "MissingKey", "OverBudget", "NotInHistory"),
         *(
             "StoreError",
@@ -31,7 +31,14 @@ def test_public_names():
 
 def test_the_signature_is_the_table():
     parameters = inspect.signature(ipyimagegen.imagine).parameters
-    expected = ["prompt", *SENT, "extra", *INPUTS, *(name for name, option in LOCAL.items() if option.python)]
+    expected = [
+        "prompt",
+        *SENT,
+        "extra",
+        *INPUTS,
+        *(name for name, option in LOCAL.items() if option.python),
+        "progress",
+    ]
     *parameters, unknown = parameters.values()
     assert unknown.kind is inspect.Parameter.VAR_KEYWORD  # refused, naming the right keyword
     parameters = {parameter.name: parameter for parameter in parameters}

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.formats import OUTPUTS
 from ipyimagegen.core.messages import Message, OptionName, Setting, _
+from ipyimagegen.core.text import truncate
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool
@@ -311,7 +312,6 @@ _TABLE = (
         Kind.FLAG,
         _("show the request and what it may cost; send nothing"),
         synonyms=("dryrun", "preview", "cost", "estimate"),
-        python=False,
         panel=False,
     ),
     _local(
@@ -365,11 +365,15 @@ def parse_size(text: str) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-def find_option(name: str) -> Option:
-    """Return the option of that snake_case name. Raises InvalidOption, naming the option that is meant."""
+def find_option(name: str, others: Iterable[str] = ()) -> Option:
+    """Return the option of that snake_case name. Raises InvalidOption, naming the option that is meant.
+
+    `others` are names that only this front door has.
+    """
     if name in OPTIONS:
         return OPTIONS[name]
-    raise InvalidOption(_("There is no option {name!r}.{hint}", name=name, hint=suggest_option(name)))
+    hint = suggest_option(name, others)
+    raise InvalidOption(_("There is no option {name!r}.{hint}", name=truncate(name, 40), hint=hint))
 
 
 def suggest_option(name: str, others: Iterable[str] = ()) -> str:
@@ -385,7 +389,7 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
     nearest = find_nearest(name, [*OPTIONS, *others])
     if nearest is None:
         return _(" Any other field of a request is sent with {extra}.", extra=OptionName("extra"))
-    return _(" Did you mean {name}?", name=OptionName(nearest) if nearest in OPTIONS else nearest)
+    return _(" Did you mean {name}?", name=nearest if nearest.startswith("-") else OptionName(nearest))
 
 
 def to_plain(value: Any) -> Any:

@@ -368,6 +368,20 @@ def sum_costs(costs: Iterable[Cost]) -> Mapping[str, Cost]:
     return sums
 
 
+def add_costs(costs: Iterable[Cost]) -> Cost:
+    """Return the sum: at least the known part where some are unknown; unknown for several currencies."""
+    costs = list(costs)
+    sums = [*sum_costs(costs).values()]
+    unknown = any(cost.basis == "unknown" for cost in costs)
+    if len(sums) != 1:
+        basis = "free" if any(cost.basis == "free" for cost in costs) else "none"
+        return Cost() if sums or unknown else Cost(basis=basis)
+    sources = dict.fromkeys((cost.source, cost.date) for cost in costs if cost.source)
+    source, date = next(iter(sources)) if len(sources) == 1 else ("", "")
+    total = replace(sums[0], source=source, date=date)
+    return replace(total, amount_max=None, at_least=True) if unknown else total
+
+
 def format_costs(costs: Iterable[Cost]) -> str:
     """Return the sum in words: `$0.48`, `$0.20–0.40 + ¥1.20 + 2 of unknown cost`, `free`."""
     costs = list(costs)

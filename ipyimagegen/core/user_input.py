@@ -36,6 +36,8 @@ from ipyimagegen.core.text import truncate
 
 MOST = 10_000  # runs of a sweep, and values of an option
 # What a Python call has in place of options of cells.
+_PROGRESS = OptionName("progress")
+_CALL_ONLY = ("extra", "progress")  # keywords of a Python call that are no options
 _INSTEAD = {
     "save": _(" Use {option}.", option=OptionName("save")),
     "as_": _(" Use {option}.", option=OptionName("as_")),
@@ -62,6 +64,7 @@ class UserInput:
 
     A tuple, of prompts or of values of an option, makes a sweep: a run for each. `chosen` are the
     choices for the alternatives in the prompt, in order, once they are made. `executor` runs the calls.
+    `progress` is whether a Python call shows its progress; None leaves that to the front end.
     `inputs` holds `image` and `mask`; a name that is absent was not given, an empty tuple unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
     `alone`: what is configured now does not change it. Unless another server is typed, that of the run
@@ -80,6 +83,7 @@ class UserInput:
     notes: tuple[str, ...] = ()
     chosen: tuple[str, ...] = ()
     executor: Any = None
+    progress: bool | None = None
     indexes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -87,6 +91,11 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
     """Return a Python call's arguments as typed options. Raises InvalidInput or InvalidOption."""
     given = {name: value for name, value in options.items() if value is not None}
     executor, extra = given.pop("executor", None), given.pop("extra", {})
+    progress = to_plain(given.pop("progress", None))
+    if not isinstance(progress, bool | None):
+        raise InvalidOption(
+            _("{progress} takes True or False, not {given:.40}.", progress=_PROGRESS, given=repr(progress))
+        )
     if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
         mapping = '{"key": "value"}'
         raise InvalidOption(_("{extra} takes a mapping such as {x}.", extra=OptionName("extra"), x=mapping))
@@ -94,7 +103,7 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
     inputs = {name: _to_input_refs(name, given.pop(name)) for name in INPUTS if name in given}
     values: dict[str, Values] = {}
     for name, value in given.items():
-        option = find_option(name)
+        option = find_option(name, _CALL_ONLY)
         if not option.python:
             raise InvalidOption(
                 _(
@@ -115,6 +124,7 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
         extra=dict(extra),
         inputs=inputs,
         executor=executor,
+        progress=progress,
         indexes={name: index for name, value in columns.items() if (index := _find_index(value)) is not None},
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -23,6 +24,9 @@ from ipyimagegen.results.captions import GONE, NameInput, list_facts, list_input
 from ipyimagegen.results.image import Bundle, Handle, Image, bundle_preview, list_files, make_bundle
 
 if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+    from ipyimagegen.core.plan import Plan
     from ipyimagegen.results.sweep import Result
 
 
@@ -127,9 +131,9 @@ class Generation(Sequence[Image]):
         return usage
 
     @property
-    def created(self) -> float:
-        """The time of the request, in seconds since the epoch."""
-        return self.run.created
+    def created(self) -> datetime:
+        """The time of the request, in the time zone of this machine."""
+        return datetime.fromtimestamp(self.run.created).astimezone()
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -171,7 +175,7 @@ class Generation(Sequence[Image]):
             front=front,
         )
 
-    def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Result:
+    def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Result | Plan:
         """Run the request again, with prompt or options changed; unchanged it is sent, and billed, anew."""
         if self.handle is None:
             raise InvalidInput(
@@ -179,13 +183,27 @@ class Generation(Sequence[Image]):
             )
         return self.handle.rerun(self.run, prompt, **options)
 
-    def edit(self, prompt: str, **options: Any) -> Result:
+    def edit(self, prompt: str, **options: Any) -> Result | Plan:
         """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly 1 image."""
-        if len(self) != 1:
-            raise InvalidInput(
-                _("This result has {count} images. Choose one, such as result[0].edit(…).", count=len(self))
+        return self._get_only_image("edit(…)").edit(prompt, **options)
+
+    @property
+    def pil(self) -> PilImage:
+        """Its image as a Pillow image. Raises InvalidInput unless there is exactly 1 image."""
+        return self._get_only_image("pil").pil
+
+    def _get_only_image(self, member: str) -> Image:
+        if len(self) == 1:
+            return self[0]
+        if not self:
+            raise saving.make_empty_error(self.id, self.error)
+        raise InvalidInput(
+            _(
+                "This result has {count} images. Choose one, such as result[0].{member}.",
+                count=len(self),
+                member=member,
             )
-        return self[0].edit(prompt, **options)
+        )
 
     def save(self, template: str | Path) -> tuple[Path, ...]:
         """Write every image and return the files.

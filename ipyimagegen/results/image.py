@@ -23,6 +23,7 @@ from ipyimagegen.results.captions import GONE, describe_unopened
 if TYPE_CHECKING:  # Pillow is imported when an image is first opened
     from PIL.Image import Image as PilImage
 
+    from ipyimagegen.core.plan import Plan
     from ipyimagegen.results.sweep import Result
 
 Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
@@ -38,10 +39,10 @@ class Handle(Protocol):
     def embed(self) -> str:
         """`preview` or `original`."""
 
-    def rerun(self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any) -> Result:
+    def rerun(self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any) -> Result | Plan:
         """Run the request again, with prompt or options changed."""
 
-    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Result:
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Result | Plan:
         """Edit an image of a run, by its server and model unless others are given."""
 
     def name_input(self, source: Input) -> str:
@@ -152,7 +153,7 @@ class Image:
         """
         return self.image.changed_outside
 
-    def edit(self, prompt: str, **options: Any) -> Result:
+    def edit(self, prompt: str, **options: Any) -> Result | Plan:
         """Edit this image, by the same server and model unless others are given.
 
         Options are those of `imagine`, with `mask`; none is taken over from this image's run. `image` adds
