@@ -287,7 +287,7 @@ _TABLE = (
         Kind.TEXT,
         _("variable to bind the result to"),
         metavar="NAME",
-        synonyms=("variable", "var", "name", "out_var"),
+        synonyms=("variable", "var", "name", "out_var", "as"),
         python=False,
     ),
     _local(
@@ -337,6 +337,8 @@ _TABLE = (
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
 _BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms}
 _HEADERS = ("header", "headers", "extra_headers", "http_header")  # what other tools call them
+_EXTRAS = ("set", "extra_body", "kwargs", "options", "parameters", "params", "more")
+_KEYS = ("key", "api_key", "apikey", "token", "openai_api_key", "authorization", "password")
 INPUTS = {name: option for name, option in OPTIONS.items() if option.kind is Kind.INPUT}
 SENT = {name: option for name, option in OPTIONS.items() if option.sent and name not in INPUTS}
 LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
@@ -383,6 +385,10 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
     """
     if option := _BY_SYNONYM.get(name):
         return _(" Use {option}.", option=OptionName(option.name))
+    if name in _EXTRAS:
+        return _(" Use {option}.", option=OptionName("extra"))
+    if name in _KEYS:
+        return _(" No option takes a key. Keys belong in the environment or in a .env file.")
     if name in _HEADERS:
         example = Setting("endpoints", {"NAME": {"headers": {"X-Team": "…"}}})
         return _(" Headers belong to an endpoint: {setting}", setting=example)

@@ -182,7 +182,7 @@ def check_extra(extra: Mapping[str, Json]) -> None:
             raise _refuse_extra(_("use letters, digits, _, - and dots in the key {key!r}", key=key[:60]))
         count = read_count(value)
         if _simplify(key) == "n" and (count is None or count > MOST_IMAGES):
-            given = repr(value) if isinstance(value, (str, float, bool)) else type(value).__name__
+            given = repr(value) if isinstance(value, (str, float, int)) else type(value).__name__
             raise _refuse_extra(
                 _(
                     "{key} is {value}; use a whole number from 1 to {most:,}",

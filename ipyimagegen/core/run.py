@@ -266,10 +266,18 @@ class Run:
     def remedy(self) -> Remedy:
         """What a person can do where its outcome is unknown."""
         if self.job is None or self.job.failed:
-            otherwise = Remedy.SEND_NEW if self.job else Remedy.RETRY
+            otherwise = Remedy.SEND_NEW if self.job else self._find_stored()
             return (self.error and self.error.remedy) or otherwise
         known = have_same_origin(self.job.url or "", self.request.base_url)
         return Remedy.ASK_JOB if known else Remedy.SHOW_JOB
+
+    def _find_stored(self) -> Remedy:
+        """Return how to look at what the store holds of its response, if it holds anything."""
+        if any(image.unstored for image in self.images):
+            return Remedy.SHOW
+        missing = self.status is Status.DONE and any(image.whole for image in self.images)
+        stored = any(image.sha256 and image.state is not ImageState.DAMAGED for image in self.images)
+        return Remedy.SHOW_KEPT if stored and not missing else Remedy.RETRY
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""

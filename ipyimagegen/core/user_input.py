@@ -107,7 +107,7 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
         if not option.python:
             raise InvalidOption(
                 _(
-                    "A Python call has no {name}=; it is an option of the magics.{hint}",
+                    "A Python call has no {name}=.{hint}",
                     name=name,
                     hint=_INSTEAD.get(name, ""),
                 )
@@ -143,7 +143,7 @@ def _read_prompts(prompt: Any) -> str | tuple[str, ...]:
     texts = [to_plain(text) for text in prompts]
     for place, text in enumerate(texts):
         values = {"row": _name_row(prompt, place), "count": len(texts)}
-        if _is_missing(text) or (isinstance(text, str) and not text.strip()):
+        if _is_empty(text):
             raise InvalidInput(
                 _("The prompt in {row} of {count} is empty. Nothing was sent. Remove the row.", **values)
             )
@@ -161,7 +161,7 @@ def _read_prompts(prompt: Any) -> str | tuple[str, ...]:
 
 def _read_column(name: str, value: object, elements: Sequence[object]) -> tuple[Value, ...]:
     """Return the elements of a list as option `name` keeps them. Raises InvalidOption, also for a gap."""
-    gap = next((place for place, element in enumerate(elements) if _is_missing(element)), None)
+    gap = next((place for place, element in enumerate(elements) if _is_empty(element)), None)
     if gap is not None:
         raise InvalidOption(
             _(
@@ -174,8 +174,10 @@ def _read_column(name: str, value: object, elements: Sequence[object]) -> tuple[
     return normalise_all(name, elements)
 
 
-def _is_missing(value: Any) -> bool:
-    """Return whether a value stands for a gap in a table: None, NaN, NaT, NA."""
+def _is_empty(value: Any) -> bool:
+    """Return whether a value stands for a gap in a table: None, NaN, NaT, NA, blank text."""
+    if isinstance(value, str):
+        return not value.strip()
     try:
         return value is None or bool(value != value)  # noqa: PLR0124 - so NaN differs from itself
     except TypeError:  # pandas' NA is neither
