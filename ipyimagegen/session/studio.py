@@ -202,7 +202,7 @@ class Studio:
             self.recover_responses()
             return self.ledger.find(text)
 
-    def imagine(self, prompt: str | Sequence[str], **options: Any) -> Result | Plan:
+    def imagine(self, prompt: str | Iterable[str], **options: Any) -> Result | Plan:
         """Return the images of a prompt, a sweep, or the plan of a dry run. See `ipyimagegen.imagine`."""
         with self.keys.discreet():
             return self._answer(user_input.from_call(prompt, options))
