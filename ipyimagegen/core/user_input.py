@@ -139,7 +139,8 @@ def _read_prompts(prompt: Any) -> str | tuple[str, ...]:
         raise InvalidInput(_("The list of prompts is empty; nothing was sent."))
     if prompts is None:
         kind = type(prompt).__name__
-        raise InvalidInput(_("A prompt is text, or a list of texts, not {kind}.", kind=kind))
+        hint = _(" Give one of its columns.") if hasattr(prompt, "columns") else ""
+        raise InvalidInput(_("A prompt is text, or a list of texts, not {kind}.{hint}", kind=kind, hint=hint))
     texts = [to_plain(text) for text in prompts]
     for place, text in enumerate(texts):
         values = {"row": _name_row(prompt, place), "count": len(texts)}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import ImagineError, InvalidInput, StoreError
 from ipyimagegen.core.messages import PYTHON, Front, _
+from ipyimagegen.core.request import copy_plain
 from ipyimagegen.core.run import Cost, Mismatch, Run, Status
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
@@ -102,7 +103,7 @@ class Generation(Sequence[Image]):
     def options(self) -> Mapping[str, Any]:
         """The options as requested, with `extra`."""
         request = self.run.request
-        return {**request.options, **({"extra": dict(request.extra)} if request.extra else {})}
+        return {**request.options, **({"extra": copy_plain(dict(request.extra))} if request.extra else {})}
 
     @property
     def status(self) -> Status:
@@ -128,7 +129,7 @@ class Generation(Sequence[Image]):
     def usage(self) -> Mapping[str, Any]:
         """Tokens as the server counted them; empty where it counted none."""
         usage: Mapping[str, Any] = self.run.response.get("usage") or {}
-        return usage
+        return dict(usage)
 
     @property
     def created(self) -> datetime:

@@ -14,9 +14,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
 
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
-from ipyimagegen.core.messages import Remedy, _
+from ipyimagegen.core.messages import Remedy, _, join
 from ipyimagegen.core.plan import Plan
-from ipyimagegen.core.text import DOT
+from ipyimagegen.core.text import list_some
 from ipyimagegen.results import Generation, Sweep
 
 if TYPE_CHECKING:
@@ -60,9 +60,12 @@ class StatusLine:
     def working(self, batch: Batch) -> None:
         """Write the plan and the seconds so far, at most four times a second."""
         if not self._last_update or (self._updates and time.monotonic() - self._last_update >= INTERVAL):
-            done = sum(call.has_images for call in batch.calls)
-            count = _("{done} of {total}", done=done, total=len(batch.calls))
-            self._write(f"{batch.plan.summary}{DOT}{count}{DOT}{batch.elapsed:.1f} s")
+            endpoints = list_some(list(dict.fromkeys(call.endpoint.name for call in batch.plan.calls)))
+            parts = [endpoints, batch.plan.summary]
+            if batch.plan.axes:
+                done = sum(call.has_images for call in batch.calls)
+                parts.append(_("{done} of {total}", done=done, total=len(batch.calls)))
+            self._write(join([*parts, f"{batch.elapsed:.1f} s"]))
 
     def failed(self, batch: Batch) -> None:
         """Leave the line as it is: the error follows."""
