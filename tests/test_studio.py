@@ -412,6 +412,15 @@ def test_the_facts_of_a_result(home, serve):
         _ = make_studio(home, serve(good)).imagine("a fox", n=2).pil
 
 
+def test_a_change_of_what_a_result_returns_changes_nothing(home, lab):
+    fox = make_studio(home, lab).imagine("a fox", size="64x64", extra={"a": {"b": [1]}})
+    fox.options["size"] = "1x1"
+    fox.options["extra"]["a"]["b"].append(2)
+    fox.usage["total"] = 3
+    assert fox.options == {"size": "64x64", "extra": {"a": {"b": [1]}}}
+    assert "total" not in fox.usage
+
+
 def test_an_edit_asks_the_server_of_its_image_whatever_is_configured(home, serve):
     answer = 200, {}, {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
     first, second = serve(lambda _: answer), serve(lambda _: answer)
