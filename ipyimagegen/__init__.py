@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+    from typing import SupportsFloat, SupportsIndex
 
     from ipyimagegen.core.errors import (
         CallError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         RequestRefused,
         StoreError,
     )
+    from ipyimagegen.core.plan import Plan
     from ipyimagegen.core.settings import Settings
     from ipyimagegen.notebook.panel.widget import Panel
     from ipyimagegen.results import Generation, Image, Pending, Sweep
@@ -47,6 +49,7 @@ _MODULES = {
     "Generation": "results",
     "Image": "results",
     "Sweep": "results",
+    "Plan": "core.plan",
     "Settings": "core.settings",
     "Pending": "results",
     "Studio": "session.studio",
@@ -54,6 +57,7 @@ _MODULES = {
     "load_ipython_extension": "notebook.extension",
     "unload_ipython_extension": "notebook.extension",
     "attach": "notebook.display",
+    "connect": "notebook.display",
 }
 
 __all__ = [
@@ -71,6 +75,7 @@ __all__ = [
     "OverBudget",
     "Panel",
     "Pending",
+    "Plan",
     "RateLimited",
     "RequestRefused",
     "Settings",
@@ -84,68 +89,102 @@ __all__ = [
 
 
 def imagine(
-    prompt: str | Sequence[str],
+    prompt: str | Iterable[str],
     *,
-    model: str | Sequence[str] | None = None,
-    size: str | Sequence[str] | None = None,
-    aspect_ratio: str | Sequence[str] | None = None,
-    n: int | Sequence[int] | None = None,
-    seed: int | Sequence[int] | None = None,
-    quality: str | Sequence[str] | None = None,
-    complexity: str | Sequence[str] | None = None,
-    style: str | Sequence[str] | None = None,
-    background: str | Sequence[str] | None = None,
-    output_format: str | Sequence[str] | None = None,
-    output_compression: int | Sequence[int] | None = None,
-    frame_count: int | Sequence[int] | None = None,
-    frame_duration_ms: int | Sequence[int] | None = None,
-    moderation: str | Sequence[str] | None = None,
-    response_format: str | Sequence[str] | None = None,
-    input_fidelity: str | Sequence[str] | None = None,
+    model: str | Iterable[str] | None = None,
+    size: str | tuple[int, int] | Iterable[str | tuple[int, int]] | None = None,
+    aspect_ratio: str | tuple[float, float] | Iterable[str | tuple[float, float]] | None = None,
+    n: SupportsIndex | Iterable[SupportsIndex] | None = None,
+    seed: SupportsIndex | Iterable[SupportsIndex] | None = None,
+    quality: str | Iterable[str] | None = None,
+    complexity: str | Iterable[str] | None = None,
+    style: str | Iterable[str] | None = None,
+    background: str | Iterable[str] | None = None,
+    output_format: str | Iterable[str] | None = None,
+    output_compression: SupportsIndex | Iterable[SupportsIndex] | None = None,
+    frame_count: SupportsIndex | Iterable[SupportsIndex] | None = None,
+    frame_duration_ms: SupportsIndex | Iterable[SupportsIndex] | None = None,
+    moderation: str | Iterable[str] | None = None,
+    response_format: str | Iterable[str] | None = None,
+    input_fidelity: str | Iterable[str] | None = None,
     negative_prompt: str | None = None,
-    guidance_scale: float | Sequence[float] | None = None,
-    steps: int | Sequence[int] | None = None,
+    guidance_scale: SupportsFloat | Iterable[SupportsFloat] | None = None,
+    steps: SupportsIndex | Iterable[SupportsIndex] | None = None,
     watermark: bool | None = None,
     stream: bool | None = None,
-    partial_images: int | Sequence[int] | None = None,
+    partial_images: SupportsIndex | Iterable[SupportsIndex] | None = None,
     user: str | None = None,
     safety_identifier: str | None = None,
     extra: Mapping[str, Any] | None = None,
     image: Any = ...,
     mask: Any = ...,
-    endpoint: str | Sequence[str] | None = None,
+    endpoint: str | Iterable[str] | None = None,
     new: bool | None = None,
     retry: bool | None = None,
     offline: bool | None = None,
-    timeout: float | None = None,
+    timeout: SupportsFloat | None = None,
     wait: bool | None = None,
     executor: Any = None,
     send_key: bool | None = None,
+    dry_run: bool | None = None,
+    progress: bool | None = None,
     **unknown: Any,
-) -> Generation | Sweep | Pending:
+) -> Generation | Sweep | Pending | Plan:
     """Return the images for a prompt, from history if the same request has a stored result.
 
-    The prompt is literal: braces are not filled in. Options have the API's own names and are sent only
-    when given; `extra` holds any other field of the request, unchecked. `new` sends a new request even if
-    a result is stored; `retry` sends again what has an unknown outcome; `offline` allows only the store,
-    sketch and this machine; `timeout` is the wait in seconds, after which the call goes on in the background.
-    `wait=False` returns a `Pending` at once, whose `result()` waits.
+        fox = imagine("a red fox", model="gpt-image-2", size=(1024, 1536), n=2, seed=7)
+        hat = imagine("give it a red cap", image=fox[0])
+        foxes = imagine("a fox", seed=range(4), quality=["low", "high"])
+        plan = imagine("a fox", seed=range(64), dry_run=True)
 
-    A list of prompts, or of values of an option, makes a sweep: every combination is a call, all are
-    checked before the first, and the result is a `Sweep`.
+    The prompt is literal: braces are not filled in. Options have the API's own names and are sent only when
+    given; None means not given, "default" unsets what is configured. NumPy scalars are numbers. A wrong
+    value, or an unknown keyword, is refused before anything is sent, naming the right one.
 
-    `image` is the image to edit, or a list of up to 16: a result or an image of it, a PIL image, a
-    NumPy array, a tensor, a matplotlib figure or axes, bytes, a path, a URL, an id such as "@3". `mask`
-    marks the part of the first image to edit: an image (white or transparent is edited), a boolean array,
-    or a box (x, y, width, height) in pixels.
+    A list of prompts, or of values of an option, makes a sweep: every combination is a call, all are checked
+    before the first, and the result is a `Sweep`. A list is a list, tuple, range, array or column of a table.
+    What occurs twice is requested once; the table of the sweep has every row, with the column's index.
 
-    `executor` is any concurrent.futures.Executor: it runs the calls with the keys of its workers, unless
-    `send_key` sends them; every image is stored here.
+    Sent:
+        model: name of the model; None is the server's own.
+        size: "1024x1536" or (1024, 1536); "auto", "square", "landscape", "portrait"; "2K" where
+            a model has it.
+        aspect_ratio: "16:9" or (16, 9), translated to a size where a server takes only sizes.
+        n: images in one call.
+        seed: the same seed gives the same image, where the server honours it.
+        quality, complexity, style, background, moderation: words of the model.
+        output_format, output_compression: "png", "jpeg", "webp", "gif", "svg"; 0 to 100.
+        frame_count, frame_duration_ms: of a gif.
+        response_format: "b64_json" or "url"; both are stored alike.
+        input_fidelity: how closely an edit keeps to its input.
+        negative_prompt: what should not be in the image.
+        guidance_scale, steps: of the sampler.
+        watermark: whether the server marks the image visibly.
+        stream, partial_images: ask for partial images; they are shown with the progress.
+        user, safety_identifier: an end user's id.
+        extra: any other field of the request, unchecked.
 
-    An unknown keyword is refused, naming the right one.
+    Inputs, which make the call an edit:
+        image: the image to edit, or a list of up to 16: a result or an image of it, a PIL image, a NumPy
+            array, a tensor, a matplotlib figure or axes, bytes, a path, a URL, an id such as "@3".
+        mask: the part of the first image to edit: an image (white or transparent is edited), a boolean array,
+            or a box (x, y, width, height) in pixels.
 
-    Raises InvalidOption, InvalidInput, MissingKey, OverBudget or StoreError before anything is sent,
-    a CallError when no image came, Detached when the wait ended before the call.
+    Never sent:
+        endpoint: name of a server, or a base URL.
+        new: send a new request even if a result is stored.
+        retry: send again what has an unknown outcome; you may pay twice.
+        offline: use only the store, sketch and this machine.
+        timeout: seconds to wait; then the call goes on in the background.
+        wait: False returns a `Pending` at once; `pending.result()` and `await pending` wait.
+        executor: a concurrent.futures.Executor that runs the calls with the keys of its workers, unless
+            `send_key` sends yours; every image is stored here.
+        dry_run: return the `Plan` and send nothing.
+        progress: show the progress while the call runs, and leave nothing of it behind. None shows it in a
+            notebook or an IPython terminal.
+
+    Raises InvalidOption, InvalidInput, MissingKey, OverBudget or StoreError before anything is sent, a
+    CallError when no image came, Detached when the wait ended before the call.
     """
     options = {name: value for name, value in locals().items() if name not in ("prompt", "unknown")}
     return default_studio().imagine(prompt, **options, **unknown)
@@ -160,18 +199,32 @@ def default_studio() -> Studio:
     with _LOCK:
         if not _DEFAULT:
             studio = __getattr__("Studio")()
-            ipython = sys.modules.get("IPython")
-            if ipython and (shell := ipython.get_ipython()):
+            if shell := _find_shell():
                 __getattr__("attach")(studio, shell)
             _DEFAULT.append(studio)
         return _DEFAULT[0]
+
+
+def _find_shell() -> Any:
+    """Return the running shell of IPython, or None."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _connect(studio: Studio) -> None:
+    """Let a studio show its results and its progress in the running shell, if any."""
+    if shell := _find_shell():
+        __getattr__("connect")(studio, shell)
 
 
 def __getattr__(name: str) -> Any:
     if name == "history":
         return default_studio().history
     if name in _MODULES or name in __all__:
-        return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'core.errors')}"), name)
+        member = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'core.errors')}"), name)
+        if name == "Studio":
+            member.front_end = _connect
+        return member
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

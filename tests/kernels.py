@@ -87,8 +87,8 @@ class Kernel:
         """Run a cell and return what it left."""
         return self.collect(self.start(code), timeout)
 
-    def collect(self, message, timeout=60):
-        """Wait for a cell and return what it left."""
+    def collect(self, message, timeout=60, watch=lambda kind, content: None):
+        """Wait for a cell and return what it left; `watch` gets each of its messages."""
         outputs = []
         while True:
             got = self.client.get_iopub_msg(timeout=timeout)
@@ -97,6 +97,7 @@ class Kernel:
                 self._displays[content["transient"]["display_id"]].update(content)
             if got["parent_header"].get("msg_id") != message:
                 continue
+            watch(kind, content)
             if kind == "status" and content["execution_state"] == "idle":
                 break
             if kind in ("display_data", "execute_result", "error"):

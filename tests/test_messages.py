@@ -127,9 +127,9 @@ def test_templates(template):
 KEYS = {"ZHIPUAI_API_KEY": "z" * 30, "OPENAI_API_KEY": "sk-" + "a" * 40, "ARK_API_KEY": "k" * 30}
 OPTIONS = {
     "an unknown option": {"sise": "1x1"},
-    "an option of cells alone": {"dry_run": True},
+    "an option of cells alone": {"raw": True},
     "an empty list": {"seed": []},
-    "a value of another type": {"size": (64, 64)},
+    "a value of another type": {"size": (64, 64, 3)},
     "a number out of bounds": {"n": 0},
     "a word that is misspelled": {"quality": "hihg"},
     "a size without a height": {"size": "12x"},
@@ -166,7 +166,9 @@ OPTIONS = {
     "a file that does not exist": {"image": "nowhere.png"},
     "a word that is no file": {"image": "cat"},
     "an id of no run": {"image": "@9"},
-    "the same request twice": {"seed": [1, 1]},
+    "the same request twice": {"partial_images": [1, 2]},
+    "a gap in a list": {"seed": [1, None]},
+    "an empty prompt of a list": {"prompt": ["a", " "]},
     "too many combinations": {"seed": range(9000), "guidance_scale": range(1, 9001)},
     "a prompt that is too long for the model": {"model": "dall-e-2", "prompt": "x" * 1001},
     "a negative prompt besides that of the prompt": {
@@ -367,7 +369,7 @@ def test_jobs(home, start):
 
     unknown = ask("unknown route")
     check("job", "unknown route, again", read(catch(unknown.imagine, "a fox")))
-    assert str(unknown.plan(from_call("a fox", {"retry": True}))) == MESSAGES["job"]["second"]
+    assert unknown.plan(from_call("a fox", {"retry": True})).summary == MESSAGES["job"]["second"]
     ask("elsewhere", polling_url="https://other.example/jobs/1")
     ask("not a URL", polling_url="http://{host}:{port}/jobs/1")
     both = [{"id": name, "status": "queued"} for name in ("task_1", "task_2")]

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 import ipyimagegen
 from ipyimagegen.core.options import INPUTS, LOCAL, SENT
 
@@ -13,8 +15,7 @@ from ipyimagegen.core.options import INPUTS, LOCAL, SENT
 def test_public_names():
     assert set(ipyimagegen.__all__) == {
         *("imagine", "history", "default_studio", "Studio", "Settings", "Generation", "Image", "Sweep"),
-        "Panel",
-        "Pending",
+        *("Panel", "Pending", "Plan"),
         *("ImagineError", "InvalidOption", "InvalidInput", "MissingKey", "OverBudget", "NotInHistory"),
         *(
             "StoreError",
@@ -32,7 +33,14 @@ def test_public_names():
 
 def test_the_signature_is_the_table():
     parameters = inspect.signature(ipyimagegen.imagine).parameters
-    expected = ["prompt", *SENT, "extra", *INPUTS, *(name for name, option in LOCAL.items() if option.python)]
+    expected = [
+        "prompt",
+        *SENT,
+        "extra",
+        *INPUTS,
+        *(name for name, option in LOCAL.items() if option.python),
+        "progress",
+    ]
     *parameters, unknown = parameters.values()
     assert unknown.kind is inspect.Parameter.VAR_KEYWORD  # refused, naming the right keyword
     parameters = {parameter.name: parameter for parameter in parameters}
@@ -95,3 +103,33 @@ def test_it_works_without_ipython():
     assert facts == "True 1 True True"
     text = "Generation: 'a red fox' · sketch · 128x128"
     assert re.fullmatch(rf"{text} · \S+\.png True {text}", shown)  # where it is, but not beside the image
+
+
+def test_plain_python_shows_its_progress_where_that_is_asked_for():
+    code = (
+        "import sys\nsys.modules['IPython'] = None\n"
+        "from ipyimagegen import imagine\n"
+        "options = {{'size': '64x64', 'extra': {{'fault': 'slow:1'}}, 'new': True}}\n"
+        "print(len(imagine('a red fox', **options, progress={})))"
+    )
+    for progress, lines in ((None, 0), (False, 0), (True, 1)):
+        command = [sys.executable, "-c", code.format(progress)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == "1\n"
+        assert len(done.stderr.splitlines()) == lines
+        assert done.stderr.startswith("sketch · " if lines else "")
+
+
+def test_a_plan_is_a_value():
+    plan = ipyimagegen.imagine("a red fox", seed=range(3), dry_run=True)
+    again = pickle.loads(pickle.dumps(plan))
+    assert (again.images, again.estimate, len(again.calls)) == (3, plan.estimate, 3)
+    assert repr(again) == str(again) == repr(plan)
+    with pytest.raises(AttributeError):
+        plan.calls = ()
+
+
+def test_help_describes_every_argument():
+    text = inspect.getdoc(ipyimagegen.imagine)
+    *names, _unknown = inspect.signature(ipyimagegen.imagine).parameters
+    assert not [name for name in names if not re.search(rf"\b{name}\b", text)]

@@ -2,17 +2,19 @@
 
 import io
 import threading
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from loopback import CANARY, b64, image_bytes, records
 from PIL import Image as PilImage
-from raising import raising
+from raising import assert_names, raising
 from studios import make_studio
 
-from ipyimagegen import Settings, Studio
+from ipyimagegen import Plan, Settings, Studio
 from ipyimagegen.core import errors as e
 from ipyimagegen.core.messages import Remedy
+from ipyimagegen.core.run import Cost, add_costs
 from ipyimagegen.core.user_input import UserInput, from_call
 
 
@@ -352,8 +354,12 @@ def test_python_arguments_are_checked(home):
     studio = make_studio(home)
     with raising(e.InvalidOption, "sise", "size"):
         studio.imagine("a fox", sise="1x1")
-    with raising(e.InvalidOption, "dry_run"):
-        studio.imagine("a fox", dry_run=True)
+    with raising(e.InvalidOption, "raw"):
+        studio.imagine("a fox", raw=True)
+    with raising(e.InvalidOption, "progress"):
+        studio.imagine("a fox", progress="yes")
+    with raising(e.InvalidOption, "progres", "progress"):
+        studio.imagine("a fox", progres=True)
     with raising(e.InvalidInput, "int"):
         studio.imagine(3)
     with pytest.raises(e.InvalidInput):
@@ -362,6 +368,60 @@ def test_python_arguments_are_checked(home):
         studio.imagine("a fox", seed=[])
     assert studio.imagine("a {literal} fox", size="128x128").prompt == "a {literal} fox"
     assert not [r for r in records(home).values() if r["request"]["prompt"] != "a {literal} fox"]
+
+
+def test_a_dry_run_returns_its_plan(home, lab):
+    studio = make_studio(home, lab, max_calls=3)
+    plan = studio.imagine("a fox", seed=range(4), n=2, dry_run=True)
+    assert isinstance(plan, Plan)
+    assert (len(plan.calls), plan.images, plan.estimate.basis) == (4, 8, "unknown")
+    assert_names(plan.excess, "max_calls", 4)
+    assert not lab.posts
+    assert not records(home)
+    studio.imagine("a fox", seed=0, n=2)
+    plan = studio.imagine("a fox", seed=[0, 1], n=2, dry_run=True)
+    assert (len(plan.calls), plan.images, plan.excess) == (2, 2, None)
+    assert plan.calls[0].reused
+    stored = studio.history[1].rerun(seed=0, dry_run=True), studio.imagine("a fox", seed=0, n=2, dry_run=True)
+    assert [(plan.images, plan.estimate.basis) for plan in stored] == [(2, "unknown"), (0, "free")]
+    assert studio.history[1][0].edit("a hat", dry_run=True).images == 1
+    assert len(lab.posts) == 1
+
+
+def test_an_estimate_adds_known_prices(home):
+    studio = make_studio(home, environ={"OPENAI_API_KEY": CANARY})
+    options = {"model": "gpt-image-2", "quality": "low", "size": "1024x1024"}
+    single = studio.imagine("a fox", **options, dry_run=True).estimate
+    plan = studio.imagine(["a fox", "a cat", "a fox"], **options, dry_run=True)
+    assert (single.currency, plan.estimate.currency, plan.images) == ("USD", "USD", 2)
+    assert plan.estimate.amount == pytest.approx(2 * single.amount)
+    assert (plan.estimate.source, plan.estimate.date) == (single.source, single.date)
+    prices = [Cost(amount=1, currency="USD", basis="table"), Cost(amount=2, currency="CNY", basis="table")]
+    assert add_costs(prices).amount is None
+    assert add_costs([prices[0], Cost()]) == Cost(amount=1, currency="USD", basis="table", at_least=True)
+
+
+def test_the_facts_of_a_result(home, serve):
+    answer = {"created": 1, "data": [{"b64_json": b64(image_bytes())}]}
+    studio = make_studio(home, serve(lambda _: (200, {}, answer)))
+    fox = studio.imagine("a fox", seed=7, extra={"a": 1})
+    assert abs(fox.created - datetime.now(UTC)) < timedelta(minutes=5)
+    assert fox.created.utcoffset() is not None
+    assert fox.pil.size == fox[0].size
+    assert fox.options == {"seed": 7, "extra": {"a": 1}}
+    hat = fox.edit("a hat")
+    assert hat.parents == (fox[0].id,)
+    with raising(e.InvalidInput, 2):
+        _ = make_studio(home, serve(good)).imagine("a fox", n=2).pil
+
+
+def test_a_change_of_what_a_result_returns_changes_nothing(home, lab):
+    fox = make_studio(home, lab).imagine("a fox", size="64x64", extra={"a": {"b": [1]}})
+    fox.options["size"] = "1x1"
+    fox.options["extra"]["a"]["b"].append(2)
+    fox.usage["total"] = 3
+    assert fox.options == {"size": "64x64", "extra": {"a": {"b": [1]}}}
+    assert "total" not in fox.usage
 
 
 def test_an_edit_asks_the_server_of_its_image_whatever_is_configured(home, serve):

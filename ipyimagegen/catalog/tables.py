@@ -21,7 +21,7 @@ from ipyimagegen.core.endpoints import Endpoint, HeaderVariable, Model, Price
 from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.formats import INPUTS
 from ipyimagegen.core.messages import Message, _
-from ipyimagegen.core.options import SENT, Json, normalise
+from ipyimagegen.core.options import SENT, Json, normalise, to_plain
 from ipyimagegen.core.redact import NO_KEYS
 from ipyimagegen.core.request import check_values
 
@@ -238,7 +238,7 @@ def _freeze(value: Json) -> Json:
     """Return a value with tuples for lists."""
     if isinstance(value, dict):
         return {name: _freeze(item) for name, item in value.items()}
-    return tuple(map(_freeze, value)) if isinstance(value, (list, tuple)) else value
+    return tuple(map(_freeze, value)) if isinstance(value, (list, tuple)) else to_plain(value)
 
 
 def _read_record(kind: Any, value: Json, place: _Place) -> Any:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import Any, Self
 
 from ipyimagegen.core import template
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import OptionName, _, join
 from ipyimagegen.core.options import OPTIONS, Value
+from ipyimagegen.core.request import unify
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.core.user_input import MOST, UserInput
 
@@ -25,10 +27,30 @@ _UNNAMED = {PROMPT, "model", "endpoint", "size", "aspect_ratio"}  # values that 
 
 @dataclass(frozen=True)
 class Axis:
-    """What varies, an option, `prompt` or a group of alternatives as typed, and its values."""
+    """What varies, an option, `prompt` or a group of alternatives as typed, and its values, each once.
+
+    `rows` holds the place among `values` of each value as it was given, duplicates and all; `index` names
+    these rows where they are a pandas column.
+    """
 
     name: str
     values: tuple[Value, ...]
+    rows: tuple[int, ...] = ()
+    index: Any = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", self.rows or tuple(range(len(self.values))))
+
+    @classmethod
+    def from_values(cls, name: str, given: Sequence[Value], index: Any = None) -> Self:
+        """Return the axis of values that may occur more than once."""
+        places: dict[object, int] = {}
+        values: list[Value] = []
+        rows = []
+        for value in given:
+            rows.append(places.setdefault(_identify(value), len(values)))
+            values += [value] if rows[-1] == len(values) else []
+        return cls(name, tuple(values), tuple(rows), index)
 
     @property
     def change_cost(self) -> int:
@@ -59,6 +81,11 @@ class Axis:
         """A name for each value: `seed 7`, `1024x1024`, `red`."""
         clear = self.name in _UNNAMED or self.name not in OPTIONS
         return tuple(text if clear and text != "default" else f"{self.title} {text}" for text in self.texts)
+
+
+def _identify(value: Value) -> object:
+    """Return what is equal for values that make the same request."""
+    return (type(value), unify(value.strip()) if isinstance(value, str) else value)
 
 
 def _drop_common_words(texts: list[str]) -> list[str]:
@@ -129,9 +156,9 @@ def expand(typed: UserInput) -> tuple[tuple[Axis, ...], tuple[UserInput, ...]]:
 def _find_axes(typed: UserInput) -> Iterator[Axis]:
     for name, values in typed.options.items():
         if isinstance(values, tuple):
-            yield Axis(name, values)
+            yield Axis.from_values(name, values, typed.indexes.get(name))
     if not isinstance(typed.prompt, str):
-        yield Axis(PROMPT, typed.prompt)
+        yield Axis.from_values(PROMPT, typed.prompt, typed.indexes.get(PROMPT))
     elif typed.namespace is not None and not typed.options.get("raw"):
         seen: Counter[str] = Counter()
         for group in template.list_groups(template.parse(typed.prompt)):

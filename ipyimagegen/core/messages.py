@@ -71,6 +71,7 @@ class Remedy(StrEnum):
     CHANGE_ENDPOINT = "change_endpoint"
     SEND_NEW = "send_new"
     SHOW = "show"  # the response is stored; needs `run`
+    SHOW_KEPT = "show_kept"  # what came is stored, and is not what was asked for; needs `run`
     FETCH = "fetch"  # a download is pending; needs `run`
     ASK_JOB = "ask_job"  # the server made a job of it, which can be asked for; needs `run`
     SHOW_JOB = "show_job"  # the server made a job of it; needs `run`
@@ -82,7 +83,8 @@ class Remedy(StrEnum):
     DIAGNOSE = "diagnose"
 
 
-OF_UNKNOWN = (Remedy.RETRY, Remedy.ASK_JOB, Remedy.SHOW_JOB)  # after which a request may be billed twice
+# After these a request may be billed twice.
+OF_UNKNOWN = (Remedy.RETRY, Remedy.SHOW_KEPT, Remedy.ASK_JOB, Remedy.SHOW_JOB)
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ _python_remedies |= {  # after PYTHON, which words every message
     Remedy.CHANGE_ENDPOINT: _("Choose another endpoint."),
     Remedy.SEND_NEW: _("Use new=True to send a new request."),
     Remedy.SHOW: _("The response is stored. {run} reads it at no cost.", run=_RUN),
+    Remedy.SHOW_KEPT: _("{run} shows what came, at no cost; retry=True sends it again.", run=_RUN),
     Remedy.FETCH: _("{run} fetches the image again at no cost; new=True sends a new request.", run=_RUN),
     Remedy.ASK_JOB: _(
         "Call it again to ask for the result at no cost; retry=True starts (and bills) a second job."

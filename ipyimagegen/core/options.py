@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import partial
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.formats import OUTPUTS
 from ipyimagegen.core.messages import Message, OptionName, Setting, _
+from ipyimagegen.core.text import truncate
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool
@@ -285,7 +287,7 @@ _TABLE = (
         Kind.TEXT,
         _("variable to bind the result to"),
         metavar="NAME",
-        synonyms=("variable", "var", "name", "out_var"),
+        synonyms=("variable", "var", "name", "out_var", "as"),
         python=False,
     ),
     _local(
@@ -310,7 +312,6 @@ _TABLE = (
         Kind.FLAG,
         _("show the request and what it may cost; send nothing"),
         synonyms=("dryrun", "preview", "cost", "estimate"),
-        python=False,
         panel=False,
     ),
     _local(
@@ -342,6 +343,8 @@ _TABLE = (
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
 _BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms}
 _HEADERS = ("header", "headers", "extra_headers", "http_header")  # what other tools call them
+_EXTRAS = ("set", "extra_body", "kwargs", "options", "parameters", "params", "more")
+_KEYS = ("key", "api_key", "apikey", "token", "openai_api_key", "authorization", "password")
 INPUTS = {name: option for name, option in OPTIONS.items() if option.kind is Kind.INPUT}
 SENT = {name: option for name, option in OPTIONS.items() if option.sent and name not in INPUTS}
 LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
@@ -353,6 +356,8 @@ TIER = re.compile(r"(\d{1,2}(?:\.\d)?)[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_EXACT = 2**53  # up to here a float holds every whole number
+_DOUBLE = 8  # bytes of Python's float
 _SHOWN = 10**22  # numbers from here on are too long for a message
 
 
@@ -368,11 +373,15 @@ def parse_size(text: str) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-def find_option(name: str) -> Option:
-    """Return the option of that snake_case name. Raises InvalidOption, naming the option that is meant."""
+def find_option(name: str, others: Iterable[str] = ()) -> Option:
+    """Return the option of that snake_case name. Raises InvalidOption, naming the option that is meant.
+
+    `others` are names that only this front door has.
+    """
     if name in OPTIONS:
         return OPTIONS[name]
-    raise InvalidOption(_("There is no option {name!r}.{hint}", name=name, hint=suggest_option(name)))
+    hint = suggest_option(name, others)
+    raise InvalidOption(_("There is no option {name!r}.{hint}", name=truncate(name, 40), hint=hint))
 
 
 def suggest_option(name: str, others: Iterable[str] = ()) -> str:
@@ -382,13 +391,52 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
     """
     if option := _BY_SYNONYM.get(name):
         return _(" Use {option}.", option=OptionName(option.name))
+    if name in _EXTRAS:
+        return _(" Use {option}.", option=OptionName("extra"))
+    if name in _KEYS:
+        return _(" No option takes a key. Keys belong in the environment or in a .env file.")
     if name in _HEADERS:
         example = Setting("endpoints", {"NAME": {"headers": {"X-Team": "…"}}})
         return _(" Headers belong to an endpoint: {setting}", setting=example)
     nearest = find_nearest(name, [*OPTIONS, *others])
     if nearest is None:
         return _(" Any other field of a request is sent with {extra}.", extra=OptionName("extra"))
-    return _(" Did you mean {name}?", name=OptionName(nearest) if nearest in OPTIONS else nearest)
+    return _(" Did you mean {name}?", name=nearest if nearest.startswith("-") else OptionName(nearest))
+
+
+def to_plain(value: Any) -> Any:
+    """Return Python's own value for a member of an enum, a NumPy scalar or text; others as they are."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        return str.__str__(value)  # of a subclass, such as NumPy's
+    if getattr(value, "shape", None) != ():
+        return value
+    with suppress(Exception):  # an array or tensor without dimensions, of another library
+        plain = value.item()
+        is_short = isinstance(plain, float) and value.dtype.itemsize < _DOUBLE
+        return float(str(value)) if is_short else plain  # the float32 0.1 is meant as 0.1
+    return value
+
+
+_PAIRS = {Kind.SIZE: "x", Kind.RATIO: ":"}  # what stands between width and height in text
+
+
+def is_pair(option: Option, elements: Sequence[object]) -> bool:
+    """Return whether the elements of a list are width and height of a single size or ratio."""
+    numbers = [to_plain(element) for element in elements[:3]]
+    return (
+        option.kind in _PAIRS
+        and len(numbers) == 2
+        and all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers)
+    )
+
+
+def _join_pair(option: Option, value: Any) -> Any:
+    """Return width and height as text; other values as they are."""
+    if not isinstance(value, (list, tuple)) or not is_pair(option, value):
+        return value
+    return _PAIRS[option.kind].join(str(to_plain(number)) for number in value)
 
 
 def normalise(name: str, value: object) -> Value:
@@ -398,6 +446,7 @@ def normalise(name: str, value: object) -> Value:
     """
     option = find_option(name)
     kind = option.kind
+    value = _join_pair(option, to_plain(value))
     if isinstance(value, str):
         text = value if kind in (Kind.TEXT, Kind.INPUT) else to_half_width(value).strip()
         return DEFAULT if text == DEFAULT else _PARSERS[kind](option, text)
@@ -407,12 +456,13 @@ def normalise(name: str, value: object) -> Value:
         if kind is Kind.FLAG:
             return value
     elif kind in (Kind.INTEGER, Kind.NUMBER):
-        # NumPy's numbers are numbers here, and are kept as Python's own.
+        if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT and kind is Kind.INTEGER:
+            return _check_bounds(option, int(value))  # a column with a gap holds its numbers so
         if hasattr(value, "__index__"):
             return _check_bounds(option, value.__index__())
         if hasattr(value, "__float__") and kind is Kind.NUMBER:
             return _check_bounds(option, float(value))
-    elif kind in (Kind.SIZE, Kind.RATIO) and not isinstance(value, (int, float, bytes)):
+    elif kind in _PAIRS and not isinstance(value, (int, float, bytes)):
         return _PARSERS[kind](option, str(value))
     type_name = type(value).__name__
     is_short = isinstance(value, (int, float)) and -_SHOWN < value < _SHOWN
@@ -437,7 +487,7 @@ _EXPECTED: Mapping[Kind, Message] = {
     Kind.INTEGER: _("a whole number"),
     Kind.NUMBER: _("a number"),
     Kind.FLAG: _("true, false or default"),
-    Kind.SIZE: _("one text such as '1024x1024'"),  # not a pair of numbers, which is a list
+    Kind.SIZE: _("one text such as '1024x1024'"),
     Kind.OBJECT: _("a variable"),
 }
 

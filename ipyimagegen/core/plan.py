@@ -12,11 +12,12 @@ from ipyimagegen.core.errors import OutcomeUnknown, OverBudget
 from ipyimagegen.core.messages import Message, OptionName, Setting, _, join, ngettext
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.request import PreparedRequest, Request
-from ipyimagegen.core.run import Cost, Run, format_costs, list_price_sources
+from ipyimagegen.core.run import Cost, Run, add_costs, format_costs, list_price_sources
 from ipyimagegen.core.settings import Settings
-from ipyimagegen.core.text import list_some
+from ipyimagegen.core.text import list_some, sanitize, truncate
 
 SKETCH = "sketch"
+_NOTES = 8  # that a description of a plan has
 SKETCH_NOTE = _("drawn by the built-in sketch engine, not by an AI model")
 
 
@@ -63,12 +64,17 @@ class PlannedCall:
         return self.unknown_outcome.run if self.unknown_outcome else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Plan:
-    """Calls in order, the local options that they share, and the axes of a sweep, the outermost first.
+    """What would be sent, reused and spent: the calls in order, `images` and `estimate`. Nothing is sent.
 
+        plan = imagine("a fox", seed=range(64), dry_run=True)
+        len(plan.calls), plan.images, plan.estimate
+
+    `local` holds the local options that the calls share, `axes` what varies in a sweep, the outermost first.
     `settings` are those in effect when it was made. `executor` runs the calls, where it is given. `prompt`
-    is what was typed, for a list all of it. `notes` are to be known before anything is sent.
+    is what was typed, for a list all of it. `notes` are to be known before anything is sent. `excess` is why
+    the settings do not allow a dry run to be sent.
     """
 
     calls: tuple[PlannedCall, ...]
@@ -78,6 +84,17 @@ class Plan:
     executor: Any = None
     prompt: str = ""
     notes: tuple[str, ...] = ()
+    excess: str | None = None
+
+    @property
+    def images(self) -> int:
+        """The number of images that would be requested; those that are reused do not count."""
+        return sum(call.request.count for call in self.new)
+
+    @property
+    def estimate(self) -> Cost:
+        """What the new calls would cost; unknown where prices are in several currencies."""
+        return add_costs(call.estimate for call in self.new) if self.new else Cost(basis="free")
 
     @property
     def to_send(self) -> tuple[PlannedCall, ...]:
@@ -89,14 +106,14 @@ class Plan:
         """Those of them that are not in flight already."""
         return tuple(call for call in self.to_send if not call.in_flight)
 
-    def __str__(self) -> str:
-        """Return the plan in one line: calls, images, what is reused, the estimate and its source."""
+    @property
+    def summary(self) -> Message:
+        """The plan in one line: calls, images, what is reused, the estimate and its source."""
         estimates = [call.estimate for call in self.new]
-        images = sum(call.request.count for call in self.new)
         in_flight = len(self.to_send) - len(self.new)
         reused = sum(call.reused is not None for call in self.calls) if self.axes else 0
         unknown = sum(call.unknown_outcome is not None for call in self.calls)
-        facts = [_format_calls(len(estimates)), _format_images(images)]
+        facts = [_format_calls(len(estimates)), _format_images(self.images)]
         facts += [_("{count} in flight", count=in_flight)] if in_flight else []
         facts += [_("{count} from history", count=reused)] if reused else []
         if unknown:
@@ -111,6 +128,42 @@ class Plan:
         cost = format_costs(estimates) if estimates else _("free")
         sources = list_price_sources(estimates)
         return join([*facts, _("{cost} ({sources})", cost=cost, sources=sources) if sources else cost])
+
+    def __repr__(self) -> str:
+        """Return what would happen in plain words."""
+        return join([truncate(self.prompt, 80), *self.describe(), _("Dry run: nothing was sent.")], "\n")
+
+    def describe(self) -> list[str]:
+        """Return in the conditional where the calls would go, and what they would cost and note."""
+        lines: list[str] = []
+        if self.to_send:
+            calls = self.to_send
+            servers = dict.fromkeys(
+                call.endpoint.name + (f" ({call.sent.model})" if call.sent.model else "") for call in calls
+            )
+            names = list_some([truncate(name, 80) for name in servers])
+            lines.append(_("Would send to {servers}: {plan}", servers=names, plan=self.summary))
+        if reused := list(dict.fromkeys(call.reused.id for call in self.calls if call.reused)):
+            lines.append(_("Would reuse at no cost: {runs}", runs=list_some(reused)))
+        if not self.axes and (error := self.calls[0].unknown_outcome):
+            retry = OptionName("retry", True)
+            lines.append(_("Would fail without {retry}: {error}", retry=retry, error=error.args[0]))
+        durations = sorted({call.seconds for call in self.to_send if call.seconds})
+        lines += [_("Would take about {low:g}–{high:g} s", low=low, high=high) for low, high in durations]
+        notes = list(dict.fromkeys(note for call in self.calls for note in self._list_notes(call)))
+        if notes:
+            lines += [_("The caption would state:"), *(f"- {sanitize(note)}" for note in notes[:_NOTES])]
+        if len(notes) > _NOTES:
+            lines.append(_("- and {count} more", count=len(notes) - _NOTES))
+        return [*lines, *([self.excess] if self.excess else [])]
+
+    def _list_notes(self, call: PlannedCall) -> list[str]:
+        """Return the notes of a call without the values that vary: all calls then have the same note."""
+        notes = list(call.sent.notes)
+        for axis in self.axes:
+            value = f"{axis.name}={call.request.options.get(axis.name)} "
+            notes = [note.replace(value, f"{axis.name} ", 1) for note in notes]
+        return notes
 
 
 def _format_calls(count: int) -> Message:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Message, OptionName, _
-from ipyimagegen.core.options import SENT, Json
+from ipyimagegen.core.options import SENT, Json, to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Request:
             "inputs": [image.identity for image in self.inputs],
             "mask": self.mask.identity if self.mask else None,
         }
-        parts = _unify(parts)
+        parts = unify(parts)
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -104,13 +104,13 @@ class Request:
         return min(read_count(self.extra.get("n", self.options.get("n"))) or 1, MOST_IMAGES)
 
 
-def _unify(value: Any) -> Any:
+def unify(value: Any) -> Any:
     """Return a value whose texts have line ends and composed characters of one kind: they look the same."""
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
     if isinstance(value, Mapping):
-        return {key: _unify(member) for key, member in value.items()}
-    return [_unify(member) for member in value] if isinstance(value, (list, tuple)) else value
+        return {key: unify(member) for key, member in value.items()}
+    return [unify(member) for member in value] if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +182,7 @@ def check_extra(extra: Mapping[str, Json]) -> None:
             raise _refuse_extra(_("use letters, digits, _, - and dots in the key {key!r}", key=key[:60]))
         count = read_count(value)
         if _simplify(key) == "n" and (count is None or count > MOST_IMAGES):
-            given = repr(value) if isinstance(value, (str, float, bool)) else type(value).__name__
+            given = repr(value) if isinstance(value, (str, float, int)) else type(value).__name__
             raise _refuse_extra(
                 _(
                     "{key} is {value}; use a whole number from 1 to {most:,}",
@@ -203,6 +203,7 @@ def check_values(fields: Mapping[str, Json]) -> None:
     values, text = len(waiting), 0
     while waiting:
         value, where, depth = waiting.pop()
+        value = to_plain(value)
         nested = isinstance(value, (dict, list, tuple))
         values += len(value) if nested else 0
         text += len(value) if isinstance(value, str) else 0
@@ -225,6 +226,15 @@ def check_values(fields: Mapping[str, Json]) -> None:
                     )
             value = value.values()
         waiting += [(part, where, depth + 1) for part in value] if nested else []
+
+
+def copy_plain(value: Json) -> Json:
+    """Return a copy of checked values, with Python's own values for those of other libraries."""
+    if isinstance(value, dict):
+        return {str.__str__(key): copy_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [copy_plain(item) for item in value]
+    return to_plain(value)
 
 
 def _find_problem(value: Json) -> Message | None:

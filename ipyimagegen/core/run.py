@@ -267,10 +267,18 @@ class Run:
     def remedy(self) -> Remedy:
         """What a person can do where its outcome is unknown."""
         if self.job is None or self.job.failed:
-            otherwise = Remedy.SEND_NEW if self.job else Remedy.RETRY
+            otherwise = Remedy.SEND_NEW if self.job else self._find_stored()
             return (self.error and self.error.remedy) or otherwise
         known = have_same_origin(self.job.url or "", self.request.base_url)
         return Remedy.ASK_JOB if known else Remedy.SHOW_JOB
+
+    def _find_stored(self) -> Remedy:
+        """Return how to look at what the store holds of its response, if it holds anything."""
+        if any(image.unstored for image in self.images):
+            return Remedy.SHOW
+        missing = self.status is Status.DONE and any(image.whole for image in self.images)
+        stored = any(image.sha256 and image.state is not ImageState.DAMAGED for image in self.images)
+        return Remedy.SHOW_KEPT if stored and not missing else Remedy.RETRY
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with these fields changed."""
@@ -367,6 +375,20 @@ def sum_costs(costs: Iterable[Cost]) -> Mapping[str, Cost]:
             basis="table",
         )
     return sums
+
+
+def add_costs(costs: Iterable[Cost]) -> Cost:
+    """Return the sum: at least the known part where some are unknown; unknown for several currencies."""
+    costs = list(costs)
+    sums = [*sum_costs(costs).values()]
+    unknown = any(cost.basis == "unknown" for cost in costs)
+    if len(sums) != 1:
+        basis = "free" if any(cost.basis == "free" for cost in costs) else "none"
+        return Cost() if sums or unknown else Cost(basis=basis)
+    sources = dict.fromkeys((cost.source, cost.date) for cost in costs if cost.source)
+    source, date = next(iter(sources)) if len(sources) == 1 else ("", "")
+    total = replace(sums[0], source=source, date=date)
+    return replace(total, amount_max=None, at_least=True) if unknown else total
 
 
 def format_costs(costs: Iterable[Cost]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Message, Setting, _
+from ipyimagegen.core.options import to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class Settings:
     max_images: int = 100
 
     def __post_init__(self) -> None:
+        for name in ("max_parallel", "max_calls", "max_images", "reuse", "embed"):
+            object.__setattr__(self, name, to_plain(getattr(self, name)))  # NumPy's numbers are numbers
         for name in ("max_parallel", "max_calls", "max_images"):
             value, least = getattr(self, name), 1 if name == "max_parallel" else 0
             if not isinstance(value, int) or isinstance(value, bool) or value < least:

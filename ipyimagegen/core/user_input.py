@@ -7,9 +7,11 @@ apart into single requests.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeAlias
 
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
@@ -23,8 +25,10 @@ from ipyimagegen.core.options import (
     Value,
     Values,
     find_option,
+    is_pair,
     normalise,
     to_half_width,
+    to_plain,
 )
 from ipyimagegen.core.request import check_extra
 from ipyimagegen.core.run import Run
@@ -32,11 +36,14 @@ from ipyimagegen.core.text import truncate
 
 MOST = 10_000  # runs of a sweep, and values of an option
 # What a Python call has in place of options of cells.
+_PROGRESS = OptionName("progress")
+_CALL_ONLY = ("extra", "progress")  # keywords of a Python call that are no options
 _INSTEAD = {
     "save": _(" Use {option}.", option=OptionName("save")),
     "as_": _(" Use {option}.", option=OptionName("as_")),
     "raw": _(" The prompt of a Python call is always sent as it is."),
 }
+_TO_LIST = ("tolist", "to_list", "to_pylist")  # of NumPy and pandas, of Polars, of Arrow
 _RANGE = re.compile(r"\s*(-?\d{1,19})\s*\.\.\s*(-?\d{1,19})\s*")
 
 
@@ -57,10 +64,12 @@ class UserInput:
 
     A tuple, of prompts or of values of an option, makes a sweep: a run for each. `chosen` are the
     choices for the alternatives in the prompt, in order, once they are made. `executor` runs the calls.
+    `progress` is whether a Python call shows its progress; None leaves that to the front end.
     `inputs` holds `image` and `mask`; a name that is absent was not given, an empty tuple unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
     `alone`: what is configured now does not change it. Unless another server is typed, that of the run
-    `like` is used. `notes` go into the caption.
+    `like` is used. `notes` go into the caption. `indexes` holds the index of each pandas column among the
+    prompts and options, by name.
     """
 
     prompt: str | tuple[str, ...]
@@ -74,6 +83,8 @@ class UserInput:
     notes: tuple[str, ...] = ()
     chosen: tuple[str, ...] = ()
     executor: Any = None
+    progress: bool | None = None
+    indexes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
@@ -85,6 +96,11 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
     given = {name: value for name, value in options.items() if value is not None and value is not ...}
     missing = [name for name in INPUTS if name in options and options[name] is None]
     executor, extra = given.pop("executor", None), given.pop("extra", {})
+    progress = to_plain(given.pop("progress", None))
+    if not isinstance(progress, bool | None):
+        raise InvalidOption(
+            _("{progress} takes True or False, not {given:.40}.", progress=_PROGRESS, given=repr(progress))
+        )
     if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
         mapping = '{"key": "value"}'
         raise InvalidOption(_("{extra} takes a mapping such as {x}.", extra=OptionName("extra"), x=mapping))
@@ -94,17 +110,21 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
         inputs["mask"] = (InputRef(None, "mask"),)  # refused where there is an image
     values: dict[str, Values] = {}
     for name, value in given.items():
-        option = find_option(name)
+        option = find_option(name, _CALL_ONLY)
         if not option.python:
             raise InvalidOption(
                 _(
-                    "A Python call has no {name}=; it is an option of the magics.{hint}",
+                    "A Python call has no {name}=.{hint}",
                     name=name,
                     hint=_INSTEAD.get(name, ""),
                 )
             )
-        elements = list_elements(value) if option.lists else None
-        values[name] = normalise(name, value) if elements is None else normalise_all(name, elements)
+        elements = _list_values(name, _to_list(value)) if option.lists else None
+        if elements is None:
+            values[name] = normalise(name, list_elements(value) or value)
+        else:
+            values[name] = _read_column(name, value, elements)
+    columns = {"prompt": prompt, **{name: given[name] for name in values}}
     return UserInput(
         prompt=_read_prompts(prompt),
         options=values,
@@ -112,6 +132,8 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
         inputs=inputs,
         executor=executor,
         notes=tuple(map(_note_none, missing)),
+        progress=progress,
+        indexes={name: index for name, value in columns.items() if (index := _find_index(value)) is not None},
     )
 
 
@@ -121,26 +143,80 @@ def _note_none(name: str) -> Message:
 
 def _read_prompts(prompt: Any) -> str | tuple[str, ...]:
     """Return the prompt, or the prompts of a sweep."""
-    if isinstance(prompt, str):
-        return prompt
-    prompts = list_elements(prompt)
+    plain = to_plain(prompt)
+    if isinstance(plain, str):
+        return plain
+    prompts = list_elements(_to_list(prompt))
     if prompts == []:
         raise InvalidInput(_("The list of prompts is empty; nothing was sent."))
     if prompts is None:
         kind = type(prompt).__name__
-        raise InvalidInput(_("A prompt is text, or a list of texts, not {kind}.", kind=kind))
-    for number, text in enumerate(prompts, start=1):
+        hint = _(" Give one of its columns.") if hasattr(prompt, "columns") else ""
+        raise InvalidInput(_("A prompt is text, or a list of texts, not {kind}.{hint}", kind=kind, hint=hint))
+    texts = [to_plain(text) for text in prompts]
+    for place, text in enumerate(texts):
+        values = {"row": _name_row(prompt, place), "count": len(texts)}
+        if _is_empty(text):
+            raise InvalidInput(
+                _("The prompt in {row} of {count} is empty. Nothing was sent. Remove the row.", **values)
+            )
         if not isinstance(text, str):
             raise InvalidInput(
                 _(
-                    "A prompt is text; number {number} of {count} is {kind}: {text!r:.40}.",
-                    number=number,
-                    count=len(prompts),
+                    "A prompt is text; the one in {row} of {count} is {kind}: {text!r:.40}.",
                     kind=type(text).__name__,
                     text=text,
+                    **values,
                 )
             )
-    return tuple(prompts)
+    return tuple(texts)
+
+
+def _read_column(name: str, value: object, elements: Sequence[object]) -> tuple[Value, ...]:
+    """Return the elements of a list as option `name` keeps them. Raises InvalidOption, also for a gap."""
+    gap = next((place for place, element in enumerate(elements) if _is_empty(element)), None)
+    if gap is not None:
+        raise InvalidOption(
+            _(
+                "{option} has no value in {row} of {count}. Nothing was sent. Remove the row.",
+                option=OptionName(name),
+                row=_name_row(value, gap),
+                count=len(elements),
+            )
+        )
+    return normalise_all(name, elements)
+
+
+def _is_empty(value: Any) -> bool:
+    """Return whether a value stands for a gap in a table: None, NaN, NaT, NA, blank text."""
+    if isinstance(value, str):
+        return not value.strip()
+    try:
+        return value is None or bool(value != value)  # noqa: PLR0124 - so NaN differs from itself
+    except TypeError:  # pandas' NA is neither
+        return True
+    except ValueError:  # an array
+        return False
+
+
+def _find_index(value: Any) -> Any:
+    """Return the index of a pandas column, or None."""
+    index = getattr(value, "index", None)
+    return index if hasattr(index, "take") else None
+
+
+def _name_row(value: Any, place: int) -> Message:
+    """Return the name of a row: its number from 1, and its label where it has one."""
+    index = _find_index(value)
+    if index is None:
+        return _("row {number}", number=place + 1)
+    return _("row {number} (index {label!r:.40})", number=place + 1, label=to_plain(index[place]))
+
+
+def _to_list(value: Any) -> Any:
+    """Return the values of a generator, a view or a deque as a list; other values as they are."""
+    once = isinstance(value, (Iterator, KeysView, ValuesView, deque))
+    return list(islice(value, MOST + 1)) if once else value
 
 
 def _to_input_refs(name: str, value: object) -> tuple[InputRef, ...]:
@@ -224,15 +300,22 @@ def from_image(run: Run, image: Any, prompt: str, options: Mapping[str, Any]) ->
 
 
 def list_elements(thing: Any) -> list[Any] | None:
-    """Return the elements of a list, tuple, range, one-dimensional array or series, else None."""
+    """Return the elements of a list, tuple, range, one-dimensional array or column, else None."""
     if isinstance(thing, (list, tuple, range)):
         return list(thing[: MOST + 1])
-    if not hasattr(thing, "tolist"):
+    methods = [name for name in _TO_LIST if callable(getattr(thing, name, None))]
+    if not methods:
         return None
     with suppress(Exception):  # a scalar cannot be sliced
-        thing = thing[: MOST + 1]
-    elements = thing.tolist()
+        thing = getattr(thing, "iloc", thing)[: MOST + 1]
+    elements = getattr(thing, methods[0])()
     return elements if isinstance(elements, list) else None
+
+
+def _list_values(name: str, value: object) -> list[Any] | None:
+    """Return the elements of a list of values of option `name`; None for a single value, also (512, 768)."""
+    elements = list_elements(value)
+    return None if elements is None or is_pair(find_option(name), elements) else elements
 
 
 def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], object] = str) -> Values:
@@ -245,11 +328,15 @@ def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], obje
     is_list = len(pieces) > 1
     for piece in pieces:
         value = resolve(piece)
-        if (inner := list_elements(value)) is not None:
+        if (inner := _list_values(name, value)) is not None:
             is_list = True
             elements += inner
         else:
-            elements += _expand_range(name, piece) if value == piece else [value]
+            elements += (
+                _expand_range(name, piece)
+                if isinstance(value, str) and value == piece
+                else [list_elements(value) or value]
+            )
         if len(elements) > MOST:
             raise _refuse_count(name)
     return normalise_all(name, elements) if is_list or len(elements) > 1 else normalise(name, elements[0])

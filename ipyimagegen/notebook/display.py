@@ -10,7 +10,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from functools import partial
 from getpass import getpass
 from typing import Any
@@ -23,7 +24,7 @@ from ipyimagegen import imaging
 from ipyimagegen.core.background import run_in_background
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.errors import Detached, ImagineError
-from ipyimagegen.core.messages import Message, _, join, render
+from ipyimagegen.core.messages import PYTHON, Front, Message, _, join, render
 from ipyimagegen.core.options import Value
 from ipyimagegen.core.plan import Plan, PlannedCall, describe_second_jobs
 from ipyimagegen.core.run import format_costs
@@ -46,15 +47,21 @@ _FILES = 8  # that are named when a result is saved; the others are counted
 
 
 def attach(studio: Studio, shell: InteractiveShell) -> Screen:
-    """Connect a studio to a shell: display, settings and the prompt for keys."""
-    screen = Screen(shell)
-    studio.painter = screen.show_once
-    studio.follower = screen.follow_once
-    studio.cell = lambda: shell.execution_count
+    """Connect the default studio to a shell: display, settings and the prompt for keys."""
+    screen = connect(studio, shell)
     studio.configure(lambda: _read_settings(shell), ask=lambda question: _ask(shell, question))
     # A notebook shows only the image of an output that has image and text: a comparison makes two outputs.
     assert shell.display_formatter is not None  # every shell has a formatter
     shell.display_formatter.ipython_display_formatter.for_type(Comparison, show_comparison)
+    return screen
+
+
+def connect(studio: Studio, shell: InteractiveShell) -> Screen:
+    """Let a studio show its results and its progress in a shell; its cells have a limit of calls."""
+    screen = Screen(shell)
+    studio.painter, studio.progress = screen.show_once, screen.show_progress
+    studio.follower = screen.follow_once
+    studio.cell = lambda: shell.execution_count
     return screen
 
 
@@ -166,7 +173,21 @@ class Screen:
     def show_once(self, result: Result) -> None:
         """Show a result unless the running cell has shown it; `Out` and `_` are set in any case."""
         if self._cell != self.shell.execution_count or result not in self._shown:
-            Painter(self).show_result(result)
+            Painter(self, PYTHON).show_result(result)
+
+    @contextmanager
+    def show_progress(self, shown: bool | None) -> Iterator[Painter | None]:
+        """Show the progress of a Python call where a person watches, and leave nothing of it behind.
+
+        The calls of other threads would disturb each other: they show it only where that is asked for.
+        """
+        in_main = threading.current_thread() is threading.main_thread()
+        painter = Painter(self, PYTHON) if (in_main if shown is None else shown) else None
+        try:
+            yield painter
+        finally:
+            if painter:
+                painter.clear()
 
     def follow_once(self, pending: Pending) -> None:
         """Show a pending result, now or when it comes, unless the running cell has shown it."""
@@ -188,8 +209,8 @@ class Painter:
     above the status line. Afterwards, in the same outputs: the result and its caption.
     """
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
+    def __init__(self, screen: Screen, front: Front = CELL) -> None:
+        self._screen, self._front = screen, front
         self._notebook = is_notebook(screen.shell)
         self._watched = is_watched(screen.shell)
         self._display_ids: list[str] = []
@@ -204,7 +225,7 @@ class Painter:
         """Show a plan in place of the status line, for long enough to be read."""
         if self._watched:
             self._last_update = time.monotonic() + PLAN - _INTERVAL
-            self._show_line(render(str(plan), CELL))
+            self._show_line(render(plan.summary, self._front))
 
     def working(self, batch: Batch) -> None:
         """Show the progress at most four times a second, where a person watches."""
@@ -222,7 +243,7 @@ class Painter:
 
     def show_result(self, result: Result) -> None:
         """Show the image in place of the status line, and the caption below it."""
-        caption: Bundle = ({"text/plain": result.write_caption(CELL)}, {})
+        caption: Bundle = ({"text/plain": result.write_caption(self._front)}, {})
         if self._notebook:
             for place, bundle in enumerate([*result.to_bundles(), caption]):
                 self._put(place, bundle)
@@ -276,11 +297,17 @@ class Painter:
         for place in range(2 if self._has_image else 1, len(self._display_ids)):
             self._put(place, ({"text/plain": ""}, {}))
 
+    def clear(self) -> None:
+        """Remove what was shown: front ends draw nothing for an output without data."""
+        self._clear_line()
+        for display_id in self._display_ids:
+            display({}, raw=True, display_id=display_id, update=True)  # type: ignore[no-untyped-call]
+
     def _show_progress(self, batch: Batch) -> None:
         if self._notebook and (bundle := self._make_sheet(batch) or self._make_partial(batch)):
             self._has_image = True
             self._put(0, bundle)
-        self._show_line(f"{render(write_status(batch), CELL)}{DOT}{batch.elapsed:.1f} s")
+        self._show_line(f"{render(write_status(batch), self._front)}{DOT}{batch.elapsed:.1f} s")
 
     def _show_line(self, line: str) -> None:
         if self._notebook:

@@ -78,6 +78,7 @@ _CELL_REMEDIES: Mapping[Remedy, Message] = {
     Remedy.CHANGE_ENDPOINT: _("Choose another endpoint; %imagine_endpoints lists those that are known."),
     Remedy.SEND_NEW: _("Use --new to send a new request."),
     Remedy.SHOW: _("The response is stored. {run} reads it at no cost.", run=_RUN),
+    Remedy.SHOW_KEPT: _("{run} shows what came, at no cost; --retry sends it again.", run=_RUN),
     Remedy.FETCH: _("{run} fetches the image again at no cost; --new sends a new request.", run=_RUN),
     Remedy.ASK_JOB: _(
         "Run the cell again, or {run}, to ask for the result at no cost; --retry starts (and bills) a second "
@@ -119,6 +120,7 @@ _PANEL_REMEDIES: Mapping[Remedy, Message] = {
     Remedy.CHANGE_MODEL: _("Choose another model; %imagine_models in a cell lists known models."),
     Remedy.CHANGE_ENDPOINT: _("Choose another server from the list."),
     Remedy.SHOW: _("The response is stored. {run} in a cell reads it at no cost.", run=_RUN),
+    Remedy.SHOW_KEPT: _("{run} in a cell shows what came, at no cost; Retry sends it again.", run=_RUN),
     Remedy.FETCH: _("{run} in a cell fetches the image again at no cost.", run=_RUN),
     Remedy.ASK_JOB: _(
         "Press Generate again to ask for the result at no cost; Retry starts (and bills) a second job."

@@ -57,22 +57,24 @@ def report_plan(
     """
     first = next((place for place, call in enumerate(plan.calls) if call.asks), 0) if plan.axes else 0
     planned, call = plan.calls[first], calls[first]
+    form = " (multipart/form-data)" if call.form else ""
     lines = [
-        f"POST {call.url}{' (multipart/form-data)' if call.form else ''}",
+        _("Would send POST {url}{form}", url=call.url, form=form),
         json.dumps(call.summary, indent=2, ensure_ascii=False),
     ]
     if planned.reused:
-        lines.append(_("Reuses the result of {run}: nothing would be sent.", run=planned.reused.id))
-    lines += [f"- {sanitize(note)}" for note in planned.sent.notes]
+        lines[0] = _("Would reuse the result of {run} and send nothing. The request:", run=planned.reused.id)
+    if planned.sent.notes:
+        lines += [_("The caption would state:"), *(f"- {sanitize(note)}" for note in planned.sent.notes)]
     if planned.unknown_outcome:
         error, retry = planned.unknown_outcome.args[0], OptionName("retry", value=True)
-        lines.append(_("- Fails without {option}: {error}", option=retry, error=error))
+        lines.append(_("Would fail without {option}: {error}", option=retry, error=error))
     if plan.axes:
         labels = label_points(plan.axes)
         rows = [(label, *_describe_outcome(call)) for label, call in zip(labels, plan.calls, strict=True)]
         lines.append(_("This is {label}. All calls:", label=labels[first]))
         lines.append(_format_rows(rows, front))
-    lines.append(str(plan))
+    lines.append(_("Would send {plan}", plan=plan.summary))
     if tokens := sum(
         catalog.count_partial_tokens(
             call.sent, call.request, catalog.find_capabilities(call.request, call.endpoint)
@@ -81,7 +83,7 @@ def report_plan(
     ):
         lines.append(_("The estimate includes up to {tokens:,} tokens for partial images.", tokens=tokens))
     durations = {call.seconds for call in plan.to_send if call.seconds}
-    lines += [_("takes about {low:g}–{high:g} s", low=low, high=high) for low, high in sorted(durations)]
+    lines += [_("Would take about {low:g}–{high:g} s", low=low, high=high) for low, high in sorted(durations)]
     lines += [over] if over else []
     return _join_lines([*lines, _("Dry run: nothing was sent.")], front)
 
@@ -91,9 +93,11 @@ def _describe_outcome(planned: PlannedCall) -> tuple[str, str]:
     if planned.reused:
         return _("from history: {run}", run=planned.reused.id), ""
     if planned.unknown_outcome:
-        return _("unknown outcome: not sent without {option}", option=OptionName("retry", value=True)), ""
+        return _(
+            "unknown outcome: would not be sent without {option}", option=OptionName("retry", value=True)
+        ), ""
     if planned.in_flight:
-        return _("in flight: its result is used"), ""
+        return _("in flight: its result would be used"), ""
     return _("would be sent"), str(planned.estimate)
 
 

@@ -2,7 +2,17 @@
 
 from ipyimagegen.results.generation import Generation
 from ipyimagegen.results.image import Bundle, Image, bundle_preview
-from ipyimagegen.results.pending import Pending
+from ipyimagegen.results.pending import Pending, Returned
 from ipyimagegen.results.sweep import Result, Sweep, measure_shape
 
-__all__ = ["Bundle", "Generation", "Image", "Pending", "Result", "Sweep", "bundle_preview", "measure_shape"]
+__all__ = [
+    "Bundle",
+    "Generation",
+    "Image",
+    "Pending",
+    "Result",
+    "Returned",
+    "Sweep",
+    "bundle_preview",
+    "measure_shape",
+]

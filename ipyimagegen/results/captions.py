@@ -95,7 +95,8 @@ def _describe_error(run: Run, front: Front) -> str:
     message = sanitize(run.error.message, _LONGEST_LINE)
     if run.status is not Status.UNKNOWN or run.cost.basis == "free":
         return message
-    return _recommend(run.remedy, message, run, front)
+    shown = run.remedy is Remedy.SHOW_KEPT and bool(run.shown)  # what came stands above the caption
+    return _recommend(Remedy.RETRY if shown else run.remedy, message, run, front)
 
 
 def _recommend(remedy: Remedy, message: str, run: Run, front: Front) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 from ipyimagegen import imaging
 from ipyimagegen.core.errors import ImagineError, InvalidInput, StoreError
 from ipyimagegen.core.messages import PYTHON, Front, Message, _
+from ipyimagegen.core.request import copy_plain
 from ipyimagegen.core.run import Cost, Mismatch, Run, Status
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
@@ -25,8 +27,7 @@ from ipyimagegen.results.image import Bundle, Handle, Image, bundle_preview, lis
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
-    from ipyimagegen.results.pending import Pending
-    from ipyimagegen.results.sweep import Result
+    from ipyimagegen.results.pending import Returned
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +102,7 @@ class Generation(Sequence[Image]):
     def options(self) -> Mapping[str, Any]:
         """The options as requested, with `extra`."""
         request = self.run.request
-        return {**request.options, **({"extra": dict(request.extra)} if request.extra else {})}
+        return {**request.options, **({"extra": copy_plain(dict(request.extra))} if request.extra else {})}
 
     @property
     def status(self) -> Status:
@@ -127,12 +128,12 @@ class Generation(Sequence[Image]):
     def usage(self) -> Mapping[str, Any]:
         """Tokens as the server counted them; empty where it counted none."""
         usage: Mapping[str, Any] = self.run.response.get("usage") or {}
-        return usage
+        return dict(usage)
 
     @property
-    def created(self) -> float:
-        """The time of the request, in seconds since the epoch."""
-        return self.run.created
+    def created(self) -> datetime:
+        """The time of the request, in the time zone of this machine."""
+        return datetime.fromtimestamp(self.run.created).astimezone()
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -219,7 +220,7 @@ class Generation(Sequence[Image]):
             front=front,
         )
 
-    def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Result | Pending:
+    def rerun(self, prompt: str | Sequence[str] | None = None, **options: Any) -> Returned:
         """Run the request again, with prompt or options changed; unchanged it is sent, and billed, anew."""
         if self.handle is None:
             raise InvalidInput(
@@ -227,7 +228,7 @@ class Generation(Sequence[Image]):
             )
         return self.handle.rerun(self.run, prompt, **options)
 
-    def edit(self, prompt: str, **options: Any) -> Result | Pending:
+    def edit(self, prompt: str, **options: Any) -> Returned:
         """Edit its image; see `Image.edit`. Raises InvalidInput unless there is exactly 1 image."""
         return self._get_only("edit(…)").edit(prompt, **options)
 

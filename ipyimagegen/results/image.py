@@ -23,7 +23,7 @@ from ipyimagegen.results.captions import GONE, describe_unopened
 if TYPE_CHECKING:  # Pillow is imported when an image is first opened
     from PIL.Image import Image as PilImage
 
-    from ipyimagegen.results.pending import Pending
+    from ipyimagegen.results.pending import Returned
     from ipyimagegen.results.sweep import Result
 
 Bundle: TypeAlias = tuple[dict[str, Any], dict[str, Any]]  # data and metadata, by MIME type
@@ -39,10 +39,10 @@ class Handle(Protocol):
     def embed(self) -> str:
         """`preview` or `original`."""
 
-    def rerun(self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any) -> Result | Pending:
+    def rerun(self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any) -> Returned:
         """Run the request again, with prompt or options changed."""
 
-    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Result | Pending:
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Returned:
         """Edit an image of a run, by its server and model unless others are given."""
 
     def name_input(self, source: Input) -> str:
@@ -158,7 +158,7 @@ class Image:
         """
         return self.image.changed_outside
 
-    def edit(self, prompt: str, **options: Any) -> Result | Pending:
+    def edit(self, prompt: str, **options: Any) -> Returned:
         """Edit this image, by the same server and model unless others are given.
 
         Options are those of `imagine`, with `mask`; none is taken over from this image's run. `image` adds

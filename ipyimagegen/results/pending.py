@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeAlias
 
 from ipyimagegen.core.background import POLL, run_in_background
 from ipyimagegen.core.messages import _
+from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Status
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results.sweep import Result
@@ -106,3 +107,6 @@ class Pending:
         if self._show is None:
             raise NotImplementedError  # IPython then shows the text
         self._show(self)
+
+
+Returned: TypeAlias = Result | Pending | Plan  # by a Python call: a plan for a dry run

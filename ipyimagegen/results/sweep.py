@@ -88,23 +88,28 @@ class Sweep(Sequence[Generation]):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The table: a row for each generation, in order.
+        """The table: a row for each combination as it was given, in order; duplicates share a generation.
 
         What varies and every other option as requested, then `size` (pixels, as returned; `requested_size`
         is the option), `images`, `seconds`, `cost` with `currency` (None: unknown), `mismatches`, `file` (of
         the first image; `files` has all), `id`, `status`, `error`, `from_history`.
         """
-        points = product(*(axis.values for axis in self._axes))
-        rows = [
-            _make_row(generation, {axis.name: value for axis, value in zip(self._axes, point, strict=True)})
-            for generation, point in zip(self, points, strict=True)
-        ]
+        rows = []
+        for given in product(*(range(len(axis.rows)) for axis in self._axes)):
+            place, point = 0, {}
+            for axis, row in zip(self._axes, given, strict=True):
+                place = place * len(axis.values) + axis.rows[row]
+                point[axis.name] = axis.values[axis.rows[row]]
+            rows.append(_make_row(self[place], point))
         names = dict.fromkeys(name for row in rows for name in row)
         return [{name: row.get(name) for name in names} for row in rows]
 
     def to_dataframe(self) -> Any:
-        """Return `rows` as a pandas DataFrame. Raises InvalidInput where pandas is not installed."""
-        return make_dataframe(self.rows, None, "sweep.rows")
+        """Return `rows` as a pandas DataFrame, with the index of the column of prompts or values, if any.
+
+        Raises InvalidInput where pandas is not installed.
+        """
+        return make_dataframe(self.rows, self._make_index(), "sweep.rows")
 
     @property
     def table(self) -> Table:
@@ -116,6 +121,14 @@ class Sweep(Sequence[Generation]):
             for generation, row in zip(self, self.rows, strict=True)
         ]
         return Table(rows=[names, *rows])
+
+    def _make_index(self) -> Any:
+        """Return the index of the table: that of the first pandas column that was given, else None."""
+        axis = next((axis for axis in self._axes if axis.index is not None), None)
+        if axis is None:
+            return None
+        points = product(*(range(len(other.rows)) for other in self._axes))
+        return axis.index.take([point[self._axes.index(axis)] for point in points])
 
     @property
     def labels(self) -> list[str]:

@@ -44,7 +44,9 @@ _BILL_AND_REMEDY: Mapping[Status, tuple[bool | None, Remedy]] = {
 }
 _RETRIES = (*OF_UNKNOWN, Remedy.SEND_NEW)  # what a free server needs no word for
 # The remedy where an image exists and is not shown yet; the last that applies counts.
+_WITHOUT_HASH = (ImageState.URL_PENDING, ImageState.UNREAD, ImageState.UNWRITTEN)
 _STORED_REMEDIES: Mapping[ImageState, Remedy] = {
+    ImageState.QUARANTINED: Remedy.SHOW_KEPT,
     ImageState.URL_PENDING: Remedy.FETCH,
     ImageState.UNREAD: Remedy.SHOW,
     ImageState.UNWRITTEN: Remedy.FREE_SPACE,
@@ -162,16 +164,16 @@ def make_error(run: Run) -> ImagineError | None:
         return None
     billed, remedy = _BILL_AND_REMEDY.get(run.status, _BILL_AND_REMEDY[Status.UNKNOWN])
     remedy = run.remedy if run.status is Status.UNKNOWN else remedy
-    if run.cost.basis == "free":
-        billed, remedy = False, Remedy.RUN_AGAIN if remedy in _RETRIES else remedy
     error = run.error or ErrorInfo(message=_describe_lack(run))
     if run.status is not Status.RATE_LIMITED:
         remedy = error.remedy or remedy
-    states = {image.state for image in run.images}
+    states = {image.state for image in run.images if image.sha256 or image.state in _WITHOUT_HASH}
     for state, stored in _STORED_REMEDIES.items():
         remedy = stored if state in states else remedy
     if remedy is Remedy.FETCH:
         remedy = next((image.remedy for image in run.images if image.remedy), remedy)
+    if run.cost.basis == "free":
+        billed, remedy = False, Remedy.RUN_AGAIN if remedy in _RETRIES else remedy
     return ERRORS.get(run.status, ERRORS[Status.UNKNOWN])(
         error.message,
         billed=billed,

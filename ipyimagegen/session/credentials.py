@@ -28,7 +28,7 @@ WORD = 20  # characters: what is as long is no dummy
 TYPED = "typed in this session"
 REFUSAL = _(
     "This contains what looks like an API key. Nothing was sent. Replace the key if it is in the notebook.\n"
-    "Keys belong in the environment or in a .env file; %imagine_endpoints lists their names."
+    "Keys belong in the environment or in a .env file."
 )
 
 

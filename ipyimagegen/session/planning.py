@@ -9,20 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, client
 from ipyimagegen.catalog import Registry
 from ipyimagegen.core import template
-from ipyimagegen.core.axes import Axis, expand, label_points
+from ipyimagegen.core.axes import PROMPT, Axis, expand, label_points
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption, MissingKey, OutcomeUnknown
 from ipyimagegen.core.messages import Message, OptionName, Remedy, Setting, _, ngettext
 from ipyimagegen.core.options import DEFAULT, OPTIONS, SENT, Value, normalise
 from ipyimagegen.core.plan import SKETCH, SKETCH_NOTE, Plan, PlannedCall
-from ipyimagegen.core.request import Input, Request, check_extra
+from ipyimagegen.core.request import Input, Request, check_extra, copy_plain
 from ipyimagegen.core.run import Job, Run, Status
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import list_some, sanitize, truncate
@@ -90,9 +89,13 @@ def build_plan(
         local={name: value for name, value in local.items() if name != "endpoint"},
         axes=axes,
         executor=user.executor,
-        prompt=user.prompt if isinstance(user.prompt, str) else " | ".join(user.prompt),
+        prompt=user.prompt if isinstance(user.prompt, str) else _join_prompts(axes),
         notes=user.notes,
     )
+
+
+def _join_prompts(axes: Sequence[Axis]) -> str:
+    return " | ".join(str(prompt) for axis in axes if axis.name == PROMPT for prompt in axis.values)
 
 
 def _check_mixed(calls: Sequence[PlannedCall]) -> None:
@@ -179,7 +182,7 @@ def _plan_call(
         prompt=_fill_prompt(user, raw=bool(local.get("raw"))),
         template=str(user.prompt) if user.namespace is not None else None,
         options={name: value for name, value in options.items() if name in SENT and name != "model"},
-        extra=deepcopy(dict(user.extra)),  # what is sent stays what was identified
+        extra=copy_plain(dict(user.extra)),  # what is sent stays what was identified
         inputs=inputs,
         mask=mask,
     )

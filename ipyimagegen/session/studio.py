@@ -11,11 +11,11 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ipyimagegen import catalog, client
 from ipyimagegen.catalog import Registry
@@ -36,7 +36,7 @@ from ipyimagegen.core.run import ImageState, Run, Status, to_run_id
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.core.text import truncate
 from ipyimagegen.core.user_input import UserInput
-from ipyimagegen.results import Generation, Image, Pending, Result, saving
+from ipyimagegen.results import Generation, Image, Pending, Result, Returned, saving
 from ipyimagegen.session import inputs
 from ipyimagegen.session.call import make_error
 from ipyimagegen.session.credentials import Keychain
@@ -55,6 +55,7 @@ from ipyimagegen.session.waiting import (
     gather_final,
     gather_sweep,
     mark_unsent,
+    show_status_line,
     wait_for,
 )
 from ipyimagegen.sketch import create_app
@@ -79,6 +80,9 @@ class Studio:
         Studio("https://gpu.example/v1").imagine("a red fox", n=2)
     """
 
+    # A method that connects a new studio to the front end in which it is created; the package sets it.
+    front_end: ClassVar[Callable[..., object] | None] = None
+
     def __init__(
         self,
         endpoint: str | None = None,
@@ -97,10 +101,15 @@ class Studio:
         self.cell: Callable[[], object] = lambda: None  # identifies the running cell
         self.painter: Callable[[Result], None] | None = None
         self.follower: Callable[[Pending], None] | None = None  # shows a result when it comes
+        self.progress: Callable[[bool | None], AbstractContextManager[ProgressDisplay | None]] = (
+            show_status_line
+        )
         self.watchers: list[Callable[[Run], None]] = []  # called with each run that ends or is shown again
         self._warned_of_store = False
         self._named: dict[str, Mapping[str, str]] = {}  # base URLs named in this session, and their queries
         self._history = History(self)
+        if self.front_end:
+            self.front_end()
         self.start_session()
         _renew_after_fork(self)
 
@@ -202,15 +211,20 @@ class Studio:
             self.recover_responses()
             return self.ledger.find_all(text, wait=wait)
 
-    def imagine(self, prompt: str | Sequence[str], **options: Any) -> Result | Pending:
-        """Return the images of a prompt, or a sweep. See `ipyimagegen.imagine`."""
+    def imagine(self, prompt: str | Iterable[str], **options: Any) -> Returned:
+        """Return the images of a prompt, a sweep, or the plan of a dry run. See `ipyimagegen.imagine`."""
         with self.keys.discreet():
-            return self._run(user_input.from_call(prompt, options))
+            return self._answer(user_input.from_call(prompt, options))
 
-    def _run(self, user: UserInput) -> Result | Pending:
-        """Carry out the request of a Python call."""
+    def _answer(self, user: UserInput) -> Returned:
+        """Return what a Python call returns, and show its progress."""
         plan = self.plan(user)
-        return self.start(plan) if plan.local.get("wait") is False else self.carry_out(plan)
+        if plan.local.get("dry_run"):
+            return replace(plan, excess=self.describe_excess(plan))
+        if plan.local.get("wait") is False:
+            return self.start(plan)
+        with self.progress(user.progress) as painter:
+            return self.carry_out(plan, painter)
 
     @mark_unsent
     def plan(self, user: UserInput) -> Plan:
@@ -461,16 +475,16 @@ class Studio:
             raise NotImplementedError
         self.painter(result)
 
-    def rerun(self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any) -> Result | Pending:
+    def rerun(self, run: Run, prompt: str | Sequence[str] | None = None, **options: Any) -> Returned:
         """Run a request again with changed options; unchanged, it is a new, billed request."""
         with self.keys.discreet():
             changed = user_input.from_call(run.request.prompt if prompt is None else prompt, options)
-            return self._run(self.again(run, changed))
+            return self._answer(self.again(run, changed))
 
-    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Result | Pending:
+    def edit(self, run: Run, image: Image, prompt: str, options: Mapping[str, Any]) -> Returned:
         """Edit an image of a run, with its server and model unless others are named."""
         with self.keys.discreet():
-            return self._run(user_input.from_image(run, image, prompt, options))
+            return self._answer(user_input.from_image(run, image, prompt, options))
 
     def again(self, run: Run, changed: UserInput) -> UserInput:
         """Return the stored request of a run as user input, with the options of `changed` over it."""

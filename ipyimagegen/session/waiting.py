@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from types import FrameType
 from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
 
 from ipyimagegen.core.background import POLL
 from ipyimagegen.core.errors import Detached, ImagineError, StoreError
-from ipyimagegen.core.messages import Remedy, _
+from ipyimagegen.core.messages import Remedy, _, join
 from ipyimagegen.core.plan import Plan
+from ipyimagegen.core.text import list_some
 from ipyimagegen.results import Generation, Sweep
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from ipyimagegen.session.scheduler import Batch
     from ipyimagegen.session.studio import Studio
 
+INTERVAL = 0.25  # seconds between two updates of a status line
 STEP = 0.02  # seconds between two looks at calls that are withdrawn
 WITHDRAWAL = 0.5  # seconds that calls which are not sent yet get to end
 STOPPED_BEFORE = _("Stopped. Nothing was sent.")
@@ -40,6 +44,53 @@ class ProgressDisplay(Protocol):
 
     def failed(self, batch: Batch) -> None:
         """Show the results of a batch that failed or was stopped; the error itself is raised."""
+
+
+class StatusLine:
+    """The progress of a call on a line of stderr, for Python outside of IPython."""
+
+    def __init__(self) -> None:
+        self._updates = sys.stderr.isatty()  # else the line is written once
+        self._last_update = 0.0
+
+    def planned(self, plan: Plan) -> None:
+        """Write the plan."""
+        self._write(plan.summary)
+
+    def working(self, batch: Batch) -> None:
+        """Write the plan and the seconds so far, at most four times a second."""
+        if not self._last_update or (self._updates and time.monotonic() - self._last_update >= INTERVAL):
+            endpoints = list_some(list(dict.fromkeys(call.endpoint.name for call in batch.plan.calls)))
+            parts = [endpoints, batch.plan.summary]
+            if batch.plan.axes:
+                done = sum(call.has_images for call in batch.calls)
+                parts.append(_("{done} of {total}", done=done, total=len(batch.calls)))
+            self._write(join([*parts, f"{batch.elapsed:.1f} s"]))
+
+    def failed(self, batch: Batch) -> None:
+        """Leave the line as it is: the error follows."""
+
+    def clear(self) -> None:
+        """Remove the line where that is possible."""
+        if self._updates and self._last_update:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def _write(self, line: str) -> None:
+        self._last_update = time.monotonic()
+        sys.stderr.write(f"\r\x1b[K{line}" if self._updates else f"{line}\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def show_status_line(shown: bool | None) -> Iterator[ProgressDisplay | None]:
+    """Show the progress of a Python call on stderr if that is asked for."""
+    line = StatusLine() if shown else None
+    try:
+        yield line
+    finally:
+        if line:
+            line.clear()
 
 
 class HeldInterrupts:

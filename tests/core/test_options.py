@@ -53,7 +53,7 @@ EXPECTED = {
     "new": ("--new", ("true", True), "2", None, False, True),
     "retry": ("--retry", ("true", True), "2", None, False, True),
     "offline": ("--offline", ("true", True), "2", None, False, True),
-    "dry_run": ("--dry-run", ("true", True), "2", None, False, False),
+    "dry_run": ("--dry-run", ("true", True), "2", None, False, True),
     "timeout": ("--timeout", ("0.5", 0.5), "0", None, True, True),
     "wait": ("--wait", ("true", True), "2", None, False, True),
     "executor": ("--executor", ("pool", POOL), "1x", None, False, True),

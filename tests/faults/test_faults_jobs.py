@@ -265,7 +265,7 @@ class Lines(ProgressDisplay):
         self.texts, self.shown = [], threading.Event()
 
     def planned(self, plan):
-        self.texts.append(str(plan))
+        self.texts.append(plan.summary)
 
     def working(self, batch):
         self.texts.append(str(write_status(batch)))

@@ -15,7 +15,7 @@ from sockets import reply
 from ipyimagegen import imagine
 from ipyimagegen.client import CancelToken
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.messages import PYTHON, Remedy
+from ipyimagegen.core.messages import PYTHON, Remedy, RunLink, render_remedy
 from ipyimagegen.core.request import Input, PreparedRequest, Request
 from ipyimagegen.core.run import ErrorInfo, ImageRecord, ImageState, Mismatch, Run, Status
 from ipyimagegen.core.template import Literal, fill, parse
@@ -158,7 +158,7 @@ def test_a_caption_is_short_whatever_came():
     words = write_caption(run, 1, from_history=False)
     assert len(words) < 2000
     assert f"history['{run.id}']" in words
-    assert PYTHON.remedies[Remedy.RETRY] in words
+    assert render_remedy(Remedy.SHOW, PYTHON, run=RunLink(run.id)) in words
 
 
 # What came is read until the deadline, or until somebody gives up

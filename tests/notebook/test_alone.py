@@ -175,3 +175,60 @@ def test_one_status_line_becomes_the_image(kernel, gate):
     while "image/png" not in last["data"] and "image/jpeg" not in last["data"]:
         last = kernel.client.get_iopub_msg(timeout=10)["content"]
     assert kernel.collect(message).error is None
+
+
+@pytest.fixture
+def watched(kernel, gate):
+    """Return a function that runs a cell that a person watches: the server answers after two status lines."""
+
+    def run(code):
+        lines = []
+
+        def watch(kind, content):
+            if "text/plain" in content.get("data", {}) and kind != "execute_result":
+                lines.append(content["data"]["text/plain"])
+            if len(lines) == 2:
+                gate.may_answer.set()
+
+        return kernel.collect(kernel.start(code, watched=True), watch=watch), lines
+
+    configure(kernel, gate)
+    return run
+
+
+@pytest.mark.parametrize("studio", ["default_studio()", "Studio(settings=default_studio().settings)"])
+def test_a_python_call_shows_its_progress_and_leaves_nothing_of_it(kernel, watched, studio):
+    code = f"from ipyimagegen import *\nprint('before')\nfox = {studio}.imagine('a fox')\nprint(len(fox))"
+    cell, lines = watched(code)
+    assert len(lines) >= 2
+    assert all(line.startswith("lab · ") for line in lines)
+    assert [output.get("text") for output in cell.outputs] == ["before\n", None, "1\n"]
+    assert cell.outputs[1]["data"] == {}
+    shown = kernel.run("fox")
+    assert (len(shown.images), len(shown.outputs)) == (1, 2)
+
+
+def test_a_python_call_that_fails_leaves_its_error_alone(kernel, watched, gate):
+    cell, lines = watched("from ipyimagegen import imagine\nimagine('a fox', timeout=0.6)")
+    gate.may_answer.set()
+    assert lines
+    assert cell.kind == "Detached"
+    assert not any(output.get("data") for output in cell.outputs)
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_progress_is_shown_where_a_person_watches_and_wants_it(kernel, gate, is_watched):
+    configure(kernel, gate)
+    code = f"from ipyimagegen import imagine\nfox = imagine('a fox', progress={None if is_watched else True})"
+    if is_watched:
+        code = code.replace("None", "False")
+    message = kernel.start(code, watched=is_watched)
+    assert gate.asked.wait(20)
+    gate.may_answer.set()
+    assert kernel.collect(message).outputs == []
+
+
+def test_the_plan_of_a_sweep_is_shown_first_in_python_too(watched):
+    cell, lines = watched("from ipyimagegen import imagine\nfoxes = imagine('a fox', seed=[1, 2, 3])")
+    assert lines[0].startswith("3 calls · 3 images · ")
+    assert cell.error is None

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import ipyimagegen
+from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.messages import PYTHON, Message, Remedy, RunLink, render_remedy
+from ipyimagegen.core.options import OPTIONS
 from ipyimagegen.core.settings import Settings
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import complete
@@ -69,6 +72,47 @@ def test_every_page_is_a_magic_and_nothing_else_is():
 
 def test_settings_have_the_defaults_of_their_class():
     assert Settings(**Imagine().read_values()) == Settings()
+
+
+def test_settings_have_types_and_choices():
+    text = Imagine.class_get_help()
+    assert "<Any>" not in text
+    words = " ".join(text.split())
+    for option in OPTIONS.values():
+        if option.config:
+            assert not [choice for choice in option.choices if f'"{choice}"' not in words]
+    for bound in ("from 1 to 128", "from 0.1 to 86,400", "True or False"):
+        assert bound in words
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("n", 200), ("background", "clear"), ("seed", [1, 2]), ("stream", "maybe"), ("size", "12x")),
+        *(("max_calls", -1), ("embed", "all"), ("reuse", 3), ("endpoints", {"lab": {"base_ur": "x"}})),
+    ],
+)
+def test_a_wrong_setting_is_named_at_once_and_stops_the_next_cell(name, value, capsys):
+    shell = InteractiveShell.instance()
+    try:
+        load_ipython_extension(shell)
+        shell.user_ns["value"] = value
+        shell.run_line_magic("config", f"Imagine.{name} = value")
+        assert f"Imagine.{name}" in capsys.readouterr().err
+        with pytest.raises(ImagineError):
+            shell.run_line_magic("imagine", "--dry-run a fox")
+    finally:
+        unload_ipython_extension(shell)
+        InteractiveShell.clear_instance()
+
+
+def test_a_right_setting_is_taken_in_silence(capsys):
+    settings = Imagine()
+    settings.size, settings.n, settings.max_calls = (512, 384), np.int64(2), np.int32(5)
+    settings.endpoints = {"lab": {"base_url": "http://127.0.0.1:9/v1"}}
+    settings.n = None
+    assert capsys.readouterr() == ("", "")
+    assert Settings(**settings.read_values()).max_calls == 5
 
 
 @pytest.mark.parametrize("front", [CELL, PANEL])

@@ -289,7 +289,7 @@ class Panel(anywidget.AnyWidget):
 
     def show_plan(self, plan: Plan) -> None:
         """Show the plan of a sweep."""
-        self._line, self._elapsed = escape_hidden(render(str(plan), PANEL)), 0.0
+        self._line, self._elapsed = escape_hidden(render(plan.summary, PANEL)), 0.0
         self._plan_shown = time.monotonic()
         self._post("progress", line=self._line, elapsed=0.0, mime="")
 
