@@ -109,7 +109,7 @@ class Sweep(Sequence[Generation]):
 
         Raises InvalidInput where pandas is not installed.
         """
-        return make_dataframe(self.rows, self._make_index(), "sweep.rows")
+        return make_dataframe(self.rows, "sweep.rows", index=self._make_index())
 
     @property
     def table(self) -> Table:
@@ -282,7 +282,9 @@ def _write_cell(value: object) -> str:
     return "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
 
 
-def make_dataframe(rows: Sequence[Mapping[str, Any]], columns: list[str] | None, name: str) -> Any:
+def make_dataframe(
+    rows: Sequence[Mapping[str, Any]], name: str, *, columns: list[str] | None = None, index: Any = None
+) -> Any:
     """Return rows as a pandas DataFrame; `name` is where to find them without pandas. Raises InvalidInput."""
     try:
         import pandas as pd  # noqa: PLC0415 - slow, and needed for nothing else
@@ -293,7 +295,7 @@ def make_dataframe(rows: Sequence[Mapping[str, Any]], columns: list[str] | None,
             rows=name,
         )
     else:
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, index=index, columns=columns)
     raise InvalidInput(message)
 
 

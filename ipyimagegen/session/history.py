@@ -119,7 +119,7 @@ class History(Sequence[Generation]):
         `currency`, `prompt`. Raises InvalidInput where pandas is not installed.
         """
         listing = self.list_runs(everywhere=all, search=search, model=model, endpoint=endpoint, since=since)
-        return make_dataframe([make_row(*pair) for pair in listing.runs], [*COLUMNS], "history.rows")
+        return make_dataframe([make_row(*pair) for pair in listing.runs], "history.rows", columns=[*COLUMNS])
 
     def list_runs(
         self,
