@@ -107,7 +107,9 @@ class Store(BlobStore):
     def update(self, run: Run) -> None:
         """Replace the record of a run; raises StoreError when a newer version wrote it."""
         key = run.session, run.number
-        noted = self._journal.add(key)  # first: what the run costs is in the index, and changes
+        noted = False
+        with suppress(OSError):  # a note protects only what the index says of the cost, and that from a kill
+            noted = self._journal.add(key)
         old, written = self._records.update(run)
         if written.forgotten:  # forgotten while it was in flight
             self._delete_unused(list_hashes(run))

@@ -177,7 +177,10 @@ for run in list(history)[::40]:
     tried("imagine_rerun", f"{run.number} --dry-run")
     tried("imagine_rerun", f"{run.number} --user {quoted(TEXTS[run.number % len(TEXTS)])}")
 """,
-    "imagine_forget": "tried('imagine_forget', '1 2 0101-evil/1 0101-evil/2')\ntried('imagine_show', '1')",
+    "imagine_forget": """
+tried("imagine_forget", "1 2 0101-evil/1-2 --yes")
+tried("imagine_show", "1")
+""",
 }
 _ANY = """
 tried({name!r})
