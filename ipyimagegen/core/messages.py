@@ -62,6 +62,7 @@ class Remedy(StrEnum):
     CHANGE_REQUEST = "change_request"
     CHANGE_PROMPT = "change_prompt"  # its content is forbidden there
     CHECK_KEY = "check_key"
+    SET_KEY = "set_key"
     CHECK_BASE_URL = "check_base_url"
     VERIFY_ORGANIZATION = "verify_organization"
     ADD_CREDIT = "add_credit"
@@ -187,6 +188,7 @@ _python_remedies |= {  # after PYTHON, which words every message
     Remedy.CHANGE_REQUEST: _("Fix the problem above and call it again."),
     Remedy.CHANGE_PROMPT: _("Describe it in other words, or use other images, and call it again."),
     Remedy.CHECK_KEY: _("Check the API key; default_studio().doctor() shows where it comes from."),
+    Remedy.SET_KEY: _("Keys belong in the environment or in a .env file."),
     Remedy.CHECK_BASE_URL: _("Check the base URL; default_studio().doctor() shows it."),
     Remedy.VERIFY_ORGANIZATION: _(
         "Verify the organization in the account at that server, then call it again."

@@ -138,10 +138,9 @@ class Plan:
         lines: list[str] = []
         if self.to_send:
             calls = self.to_send
-            servers = dict.fromkeys(
-                call.endpoint.name + (f" ({call.sent.model})" if call.sent.model else "") for call in calls
-            )
-            names = list_some([truncate(name, 80) for name in servers])
+            servers = dict.fromkeys((call.endpoint.name, call.sent.model) for call in calls)
+            named = [f"{name} ({model})" if model and model != name else name for name, model in servers]
+            names = list_some([truncate(name, 80) for name in named])
             lines.append(_("Would send to {servers}: {plan}", servers=names, plan=self.summary))
         if reused := list(dict.fromkeys(call.reused.id for call in self.calls if call.reused)):
             lines.append(_("Would reuse at no cost: {runs}", runs=list_some(reused)))

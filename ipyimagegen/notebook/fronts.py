@@ -64,6 +64,9 @@ _CELL_REMEDIES: Mapping[Remedy, Message] = {
     Remedy.CHANGE_REQUEST: _("Fix the problem above and run the cell again."),
     Remedy.CHANGE_PROMPT: _("Describe it in other words, or use other images, and run the cell again."),
     Remedy.CHECK_KEY: _("Check the API key; %imagine_doctor shows where it comes from."),
+    Remedy.SET_KEY: _(
+        "Keys belong in the environment or in a .env file; %imagine_endpoints lists their names."
+    ),
     Remedy.CHECK_BASE_URL: _("Check the base URL; %imagine_endpoints shows it."),
     Remedy.VERIFY_ORGANIZATION: _(
         "Verify the organization in the account at that server, then run the cell again."
@@ -107,6 +110,9 @@ _PANEL_REMEDIES: Mapping[Remedy, Message] = {
     Remedy.CHANGE_REQUEST: _("Fix the problem above and press Generate again."),
     Remedy.CHANGE_PROMPT: _("Describe it in other words, or use other images, and press Generate again."),
     Remedy.CHECK_KEY: _("Check the API key; %imagine_doctor in a cell shows where it comes from."),
+    Remedy.SET_KEY: _(
+        "Keys belong in the environment or in a .env file; %imagine_endpoints in a cell lists their names."
+    ),
     Remedy.CHECK_BASE_URL: _("Check the base URL; %imagine_endpoints in a cell shows it."),
     Remedy.VERIFY_ORGANIZATION: _(
         "Verify the organization in the account at that server, then press Generate again."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ipyimagegen.core.endpoints import to_host
 from ipyimagegen.core.errors import ImagineError, InvalidOption, MissingKey
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.redact import RUN, ApiKey, Credentials, HiddenText, Redactor, hide_frames
 from ipyimagegen.session import keys
 
@@ -27,8 +27,7 @@ HERE = Path()  # the notebook's folder, wherever that is now, even deleted
 WORD = 20  # characters: what is as long is no dummy
 TYPED = "typed in this session"
 REFUSAL = _(
-    "This contains what looks like an API key. Nothing was sent. Replace the key if it is in the notebook.\n"
-    "Keys belong in the environment or in a .env file."
+    "This contains what looks like an API key. Nothing was sent. Replace the key if it is in the notebook."
 )
 
 
@@ -142,13 +141,13 @@ class Keychain:
     def refuse(self, text: str) -> None:
         """Raise InvalidOption, without an echo, when the text contains what looks like a key."""
         if self.redactor.holds(text):
-            raise InvalidOption(REFUSAL)
+            raise InvalidOption(REFUSAL, remedy=Remedy.SET_KEY)
 
     def refuse_in(self, requests: Iterable[Request]) -> None:
         """Raise InvalidOption when a key is in what would be sent, shown and recorded."""
         redactor = self._noted_redactor()  # the plan's text was looked through just before
         if any(_has_key(request, redactor) for request in requests):
-            raise InvalidOption(REFUSAL)
+            raise InvalidOption(REFUSAL, remedy=Remedy.SET_KEY)
 
     @contextmanager
     def discreet(self) -> Iterator[None]:

@@ -114,7 +114,6 @@ REFUSED = [
     ("%imagine a fox --size 1x1", "--size"),
     ("%imagine", "%imagine --help"),
     ("%imagine --seed 1,,4 a fox", "--seed"),
-    ("%imagine --seed 1,1 a fox", "--new"),
     ("%imagine --seed 1..200 --n 1..100 a fox", "20,000"),
     ("%imagine a {missing} {red|blue} fox", "'missing'"),
     ("%imagine --size 512x512,17 a fox", "--size 17"),
