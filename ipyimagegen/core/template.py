@@ -115,7 +115,7 @@ def _match_group(template: str, at: int) -> Name | Alternatives | None:
     if (match := _match_name(template, at)) and not keyword.iskeyword(_get_first(match[1])):
         return Name(match[0], match[1], match[2] or "", match[3] or "")
     if match := _ALTERNATIVES.match(template, at):
-        return Alternatives(match[0], tuple(choice.strip() for choice in re.split("[|｜]", match[1])))
+        return Alternatives(match[0], tuple(re.split("[|｜]", match[1])))
     return None
 
 

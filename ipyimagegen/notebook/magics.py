@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +27,7 @@ from ipyimagegen.notebook.display import (
 from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
 from ipyimagegen.notebook.parser import Line, resolve_images
+from ipyimagegen.notebook.scope import Scope, find_scope
 from ipyimagegen.results import Result
 from ipyimagegen.session.studio import Studio
 
@@ -43,20 +43,20 @@ class ImagineMagics:
         self._studio = studio
         self._screen = attach(studio, shell)
 
-    def run(self, name: str, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> object:
+    def run(self, name: str, line: str, cell: str | None) -> object:
         """Run a magic. Its errors hold no key and are worded for cells."""
-        page, names = PAGES[name], ChainMap(dict(local_ns or {}), self._shell.user_ns)
+        page, scope = PAGES[name], find_scope(self._shell)
         with self._studio.keys.discreet():
             try:
                 self._studio.keys.refuse(f"{line}\n{cell or ''}")
                 words = page.words != "prompt"
-                parsed = parser.parse_line(line, names, own=page.own, options=page.options, words=words)
+                parsed = parser.parse_line(line, scope.names, own=page.own, options=page.options, words=words)
                 if parsed.help:
                     print(write_help(name))  # plain text, as `?` shows it
                     return None
                 if not page.words:
                     _refuse_words(" ".join(parsed.words), _("{magic} takes no argument", magic=f"%{name}"))
-                return getattr(self, name)(parsed, cell, names)
+                return getattr(self, name)(parsed, cell, scope)
             except ImagineError as error:
                 error.front = CELL
                 raise
@@ -65,21 +65,22 @@ class ImagineMagics:
         """Complete a magic's line; see `completion.complete`."""
         return completion.complete(until, whole, self._studio, self._shell.user_ns)
 
-    def imagine(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Result | None:
+    def imagine(self, line: Line, cell: str | None, scope: Scope) -> Result | None:
         """Generate images from a prompt."""
         if cell is not None:
             _refuse_words(line.rest, _("the prompt stands below this line"))
         elif not line.verbatim:
             parser.check_line_prompt(line.rest, line.images)
-        return self._send(_make_input(line, line.rest if cell is None else cell, names, literal=False))
+        prompt = line.rest if cell is None else cell
+        return self._send(_make_input(line, prompt, scope.names, literal=False), scope)
 
-    def imagine_rerun(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Result | None:
+    def imagine_rerun(self, line: Line, cell: str | None, scope: Scope) -> Result | None:
         """Run again, with options or prompt changed."""
         run, _number = self._studio.find(_take_id(line, "%imagine_rerun"))
         prompt = run.request.prompt if cell is None else cell
-        changed = _make_input(line, prompt, names, literal=cell is None)
+        changed = _make_input(line, prompt, scope.names, literal=cell is None)
         request = self._studio.again(run, changed)
-        result = self._send(request)
+        result = self._send(request, scope)
         if result is not None:
             show_text(reports.report_rerun(run, result, forced=bool(request.options.get("new"))))
         return result
@@ -157,7 +158,7 @@ class ImagineMagics:
         forgotten = self._studio.history.forget(line.ids)
         show_text(reports.report_forgotten(forgotten, self._studio.history))
 
-    def _send(self, user_input: UserInput) -> Result | None:
+    def _send(self, user_input: UserInput, scope: Scope) -> Result | None:
         """Carry out a request and show its result, or show its plan for a dry run."""
         plan = self._studio.plan(user_input)
         if plan.local.get("dry_run"):
@@ -169,7 +170,7 @@ class ImagineMagics:
         result = self._studio.carry_out(plan, painter)
         painter.show_result(result)
         self._screen.mark_shown(result)
-        for text in (deliver_result(result, plan.local, self._shell.user_ns), self._studio.warn_of_store()):
+        for text in (deliver_result(result, plan.local, scope.target), self._studio.warn_of_store()):
             if text:
                 show_text(text)
         return result
