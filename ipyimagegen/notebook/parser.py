@@ -62,7 +62,6 @@ _LONG_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"} - _SHORT_FLAGS
 AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
 _SHOWN = 60  # characters of the word of an image
 _ID = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
-_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _EQUALS = re.compile("[=＝]")
 # What `imagine(…)` leaves when automagic takes it for the magic; "(masterpiece:1.2), a fox" is a prompt.
 _LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*+(?:;\s*+)?$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
@@ -266,7 +265,7 @@ def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
 
 def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
     """Return the value of a variable: `pool`, `{pool}` or `cluster.executor`."""
-    path = _get_only_name(template.parse(f"{{{text.removeprefix('{').removesuffix('}')}}}"))
+    path = template.read_path(text.removeprefix("{").removesuffix("}"))
     if path and (value := template.lookup(path, names)) is not None:
         return value
     shown = truncate(text, 40)
@@ -340,8 +339,8 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     if target == "mask" and BOX.fullmatch(text):
         return InputRef(text, _("the box"))
     file, shown = expand_home(text), truncate(text, _SHOWN)
-    first = None if has_names else _IDENTIFIER.match(text)  # what was filled in is never read as a variable
-    if first and first[0] in names and _get_only_name(template.parse(f"{{{text}}}")) == text:
+    path = None if has_names else template.read_path(text)  # what was filled in is never read as a variable
+    if path and template.get_first_name(path) in names:
         reference = _find_variable(text, names, target, is_file=exists(file))
         if reference:
             return reference
@@ -387,13 +386,13 @@ def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None
     """Return what is wrong with a word that is neither a variable nor a file, if that is clear."""
     if _ID.fullmatch(text):
         return _("write {id} for an image of the history.", id=f"@{text}")
-    if _IDENTIFIER.fullmatch(text):
+    if text.isidentifier():
         suggestion = template.suggest_variable(text, names)
         return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)
     if "," in text and target == "mask":
         box = OptionName("mask", "10,20,30,40")
         return _("a box is four whole numbers without blanks, such as {box}.", box=box)
-    first = _IDENTIFIER.match(text.lstrip("{~-"))
+    first = re.match(r"\w*", text.lstrip("{~-"))
     if first and first[0] in names:
         return _("only names, dots and [index] are supported. Assign the value to a variable first.")
     return _("write {option} once for each image.", option=OptionName("image")) if "," in text else None

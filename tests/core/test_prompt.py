@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from ipyimagegen.core.template import Alternatives, Literal, fill, parse
+from ipyimagegen.core.template import Alternatives, fill, parse
 
 NAMES = {
     "animal": "fox",
@@ -59,4 +59,5 @@ def test_alternatives(template, choices):
 
 @pytest.mark.parametrize("template", ["{a: 1 | b}", "{'a'|b}", "{x = a | b}", "{a\n|b}", "|x|", "{a[0]|b}"])
 def test_no_alternatives(template):
-    assert parse(template) == (Literal(template),)
+    assert not [part for part in parse(template) if isinstance(part, Alternatives)]
+    assert fill(parse(template), {}) == template
