@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
@@ -114,7 +115,7 @@ _TABLE = (
         Kind.NAME,
         _("model that makes the image"),
         short="-m",
-        synonyms=("engine", "checkpoint", "model_id", "model_name"),
+        synonyms=("engine", "checkpoint", "ckpt", "model_id", "model_name", "deployment", "deployment_id"),
         change_cost=4,
         panel=False,
     ),
@@ -123,7 +124,20 @@ _TABLE = (
         Kind.SIZE,
         _("WIDTHxHEIGHT in pixels, or auto, square, landscape, portrait"),
         choices=SIZE_WORDS,
-        synonyms=("width", "height", "w", "h", "resolution", "res", "image_size", "dimensions", "tier"),
+        synonyms=(
+            *("width", "height", "w", "h", "resolution", "res", "image_size", "img_size", "size_px", "dim"),
+            *(
+                "dims",
+                "dimension",
+                "dimensions",
+                "tier",
+                "landscape",
+                "portrait",
+                "square",
+                "pixels",
+                "hires",
+            ),
+        ),
         change_cost=3,
     ),
     Option(
@@ -131,7 +145,7 @@ _TABLE = (
         Kind.RATIO,
         _("width to height; becomes the nearest size where a server takes only sizes"),
         choices=_RATIOS,
-        synonyms=("ar", "ratio", "aspect", "image_ratio"),
+        synonyms=("ar", "ratio", "ratios", "aspect", "image_ratio", "orientation"),
         change_cost=3,
     ),
     Option(
@@ -143,7 +157,18 @@ _TABLE = (
         short="-n",
         synonyms=(
             *("count", "number", "num", "num_images", "number_of_images", "num_outputs", "images"),
-            *("batch", "batch_size", "batch_count", "samples", "n_samples", "n_iter", "quantity"),
+            *(
+                "batch",
+                "batch_size",
+                "batch_count",
+                "samples",
+                "num_samples",
+                "n_samples",
+                "n_iter",
+                "quantity",
+            ),
+            *("n_images", "image_count", "num_images_per_prompt", "amount", "copies", "how_many", "times"),
+            *("variations", "num_variations"),
         ),
     ),
     Option(
@@ -152,28 +177,61 @@ _TABLE = (
         _("same seed, same image, where the server honours it; -1 is random"),
         low=-1,
         high=2**63 - 1,
-        synonyms=("random_seed", "noise_seed"),
+        synonyms=("random_seed", "noise_seed", "seed_value", "random_state", "new_seed", "rng"),
         change_cost=0,
     ),
-    Option("quality", Kind.WORD, _("effort, and price"), choices=_QUALITIES),
+    Option(
+        "quality",
+        Kind.WORD,
+        _("effort, and price"),
+        choices=_QUALITIES,
+        synonyms=("q", "hd", "detail", "quality_level", "image_quality"),
+    ),
     Option(
         "complexity",
         Kind.CHOICE,
         _("how much the model plans before it draws"),
         choices=("low", "medium", "high"),
     ),
-    Option("style", Kind.WORD, _("look of the image (dall-e-3, sketch)"), choices=("vivid", "natural")),
-    Option("background", Kind.CHOICE, _("behind the subject"), choices=("auto", "transparent", "opaque")),
+    Option(
+        "style",
+        Kind.WORD,
+        _("look of the image (dall-e-3, sketch)"),
+        choices=("vivid", "natural"),
+        synonyms=("style_preset", "image_style"),
+    ),
+    Option(
+        "background",
+        Kind.CHOICE,
+        _("behind the subject"),
+        choices=("auto", "transparent", "opaque"),
+        synonyms=("bg", "transparent", "transparency"),
+    ),
     Option(
         "output_format",
         Kind.CHOICE,
         _("file format of the images"),
         choices=OUTPUTS,
-        synonyms=("format", "file_format", "image_format", "filetype", "ext"),
+        synonyms=(
+            *("format", "file_format", "image_format", "filetype", "file_type", "ext", "extension", "mime"),
+            *("mime_type", "output_type", "output_mime_type", "content_type", "type"),
+        ),
     ),
-    Option("output_compression", Kind.INTEGER, _("0 to 100, for jpeg and webp"), low=0, high=100),
     Option(
-        "frame_count", Kind.INTEGER, _("frames of a gif"), low=2, high=16, synonyms=("frames", "num_frames")
+        "output_compression",
+        Kind.INTEGER,
+        _("0 to 100, for jpeg and webp"),
+        low=0,
+        high=100,
+        synonyms=("compression", "jpeg_quality", "output_quality", "compression_level"),
+    ),
+    Option(
+        "frame_count",
+        Kind.INTEGER,
+        _("frames of a gif"),
+        low=2,
+        high=16,
+        synonyms=("frames", "num_frames", "n_frames"),
     ),
     Option(
         "frame_duration_ms",
@@ -181,24 +239,42 @@ _TABLE = (
         _("milliseconds that each frame of a gif is shown"),
         low=20,
         high=655_350,  # a gif counts hundredths of a second in 16 bits
-        synonyms=("frame_duration",),
+        synonyms=("frame_duration", "duration", "frame_ms"),
     ),
-    Option("moderation", Kind.CHOICE, _("how strictly the server filters"), choices=("auto", "low")),
+    Option(
+        "moderation",
+        Kind.CHOICE,
+        _("how strictly the server filters"),
+        choices=("auto", "low"),
+        synonyms=(
+            "safety",
+            "safety_checker",
+            "safety_filter",
+            "safety_tolerance",
+            "filter",
+            "moderation_level",
+        ),
+    ),
     Option(
         "response_format",
         Kind.CHOICE,
         _("how the server returns images; both are stored alike"),
         choices=("b64_json", "url"),
         identity=False,
+        synonyms=("response_type", "return_type", "b64", "b64_json", "url_format"),
     ),
     Option(
-        "input_fidelity", Kind.CHOICE, _("how closely an edit keeps to its input"), choices=("low", "high")
+        "input_fidelity",
+        Kind.CHOICE,
+        _("how closely an edit keeps to its input"),
+        choices=("low", "high"),
+        synonyms=("fidelity", "image_fidelity"),
     ),
     Option(
         "negative_prompt",
         Kind.TEXT,
         _("what should not be in the image"),
-        synonyms=("negative", "neg", "no", "neg_prompt", "exclude"),
+        synonyms=("negative", "neg", "no", "neg_prompt", "negative_text", "exclude", "without", "avoid"),
     ),
     Option(
         "guidance_scale",
@@ -206,7 +282,7 @@ _TABLE = (
         _("how closely to follow the prompt"),
         low=0,
         high=100,
-        synonyms=("cfg", "cfg_scale", "guidance", "scale", "true_cfg_scale", "txt_cfg"),
+        synonyms=("cfg", "cfg_scale", "guidance", "scale", "true_cfg_scale", "txt_cfg", "prompt_strength"),
     ),
     Option(
         "steps",
@@ -221,10 +297,23 @@ _TABLE = (
             "num_steps",
             "step",
             "iterations",
+            "sampling_steps",
+            "diffusion_steps",
         ),
     ),
-    Option("watermark", Kind.FLAG, _("the server's visible watermark")),
-    Option("stream", Kind.FLAG, _("show partial images while waiting"), identity=False),
+    Option(
+        "watermark",
+        Kind.FLAG,
+        _("the server's visible watermark"),
+        synonyms=("add_watermark", "logo", "logo_info"),
+    ),
+    Option(
+        "stream",
+        Kind.FLAG,
+        _("show partial images while waiting"),
+        identity=False,
+        synonyms=("streaming", "live", "stream_partial"),
+    ),
     Option(
         "partial_images",
         Kind.INTEGER,
@@ -232,6 +321,7 @@ _TABLE = (
         low=0,
         high=3,
         identity=False,
+        synonyms=("partials", "partial", "previews"),
     ),
     Option(
         "user",
@@ -256,7 +346,16 @@ _TABLE = (
         repeats=True,
         synonyms=(
             *("input", "input_image", "init_image", "init_img", "img", "reference", "ref", "reference_image"),
-            *("image_url", "source"),
+            *(
+                "image_url",
+                "source",
+                "image_path",
+                "image_file",
+                "input_images",
+                "inputs",
+                "reference_images",
+            ),
+            *("references", "src", "photo", "attach", "edit", "img2img"),
         ),
         config=False,
         panel=False,
@@ -265,7 +364,7 @@ _TABLE = (
         "mask",
         Kind.INPUT,
         _("where to edit: an image, or x,y,w,h"),
-        synonyms=("mask_image", "mask_img", "inpaint"),
+        synonyms=("mask_image", "mask_img", "mask_path", "mask_url", "inpaint", "region"),
         config=False,
         panel=False,
     ),
@@ -275,7 +374,10 @@ _TABLE = (
         Kind.NAME,
         _("server to use: a name of %imagine_endpoints, or a base URL"),
         metavar="NAME|URL",
-        synonyms=("base_url", "api_base", "server", "provider", "url", "host", "api_url"),
+        synonyms=(
+            *("base_url", "api_base", "server", "provider", "url", "host", "api_url", "endpoint_url", "api"),
+            *("backend", "service"),
+        ),
         change_cost=5,
         config=True,
         panel=False,
@@ -285,7 +387,7 @@ _TABLE = (
         Kind.TEXT,
         _("variable to bind the result to"),
         metavar="NAME",
-        synonyms=("variable", "var", "name", "out_var"),
+        synonyms=("variable", "var", "name", "out_var", "as_name", "assign", "bind", "store", "result"),
         python=False,
     ),
     _local(
@@ -293,23 +395,61 @@ _TABLE = (
         Kind.TEXT,
         _("file to save to, such as out/{{model}}-{{index}}"),
         metavar="PATH",
-        synonyms=("output", "out", "o", "file", "filename", "outfile", "output_file", "path", "outdir"),
+        synonyms=(
+            *(
+                "output",
+                "out",
+                "o",
+                "file",
+                "filename",
+                "file_name",
+                "outfile",
+                "output_file",
+                "path",
+                "outdir",
+            ),
+            *(
+                "output_dir",
+                "output_path",
+                "save_path",
+                "save_to",
+                "save_as",
+                "save_dir",
+                "dest",
+                "destination",
+            ),
+            *("folder", "directory", "target", "out_dir", "download"),
+        ),
         python=False,
     ),
     _local(
         "new",
         Kind.FLAG,
         _("send (and pay for) a new request even if the result is stored"),
-        synonyms=("force", "no_cache", "nocache", "fresh", "refresh", "regenerate", "overwrite"),
+        synonyms=(
+            *("force", "f", "no_cache", "nocache", "no_reuse", "fresh", "refresh", "regenerate", "overwrite"),
+            *("again", "redo", "rerun"),
+        ),
         panel=False,
     ),
-    _local("retry", Kind.FLAG, _("send a request of unknown outcome again; you may pay twice"), panel=False),
-    _local("offline", Kind.FLAG, _("only the store, sketch and this machine")),
+    _local(
+        "retry",
+        Kind.FLAG,
+        _("send a request of unknown outcome again; you may pay twice"),
+        synonyms=("retries", "max_retries", "resend"),
+        panel=False,
+    ),
+    _local(
+        "offline",
+        Kind.FLAG,
+        _("only the store, sketch and this machine"),
+        synonyms=("local", "local_only", "offline_mode", "no_network"),
+    ),
     _local(
         "dry_run",
         Kind.FLAG,
         _("show the request and what it may cost; send nothing"),
-        synonyms=("dryrun", "preview", "cost", "estimate"),
+        synonyms=("dryrun", "dry", "preview", "cost", "price", "estimate", "simulate", "plan"),
         python=False,
         panel=False,
     ),
@@ -320,6 +460,7 @@ _TABLE = (
         low=0.1,
         high=86400,
         metavar="SECONDS",
+        synonyms=("max_time", "time_limit", "timeout_seconds", "request_timeout"),
         config=True,
         panel=False,
     ),
@@ -327,31 +468,59 @@ _TABLE = (
         "executor",
         Kind.OBJECT,
         _("run the calls on this concurrent.futures.Executor, such as a cluster's"),
+        synonyms=("pool", "cluster", "executor_name"),
         panel=False,
     ),
     _local("send_key", Kind.FLAG, _("let the key travel to where the executor runs the calls"), panel=False),
-    _local("raw", Kind.FLAG, _("send the prompt as typed, braces and all"), python=False, panel=False),
+    _local(
+        "raw",
+        Kind.FLAG,
+        _("send the prompt as typed, braces and all"),
+        synonyms=("literal", "verbatim", "raw_prompt"),
+        python=False,
+        panel=False,
+    ),
 )
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
-_BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms}
-_HEADERS = ("header", "headers", "extra_headers", "http_header")  # what other tools call them
+BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms}
+# Settings, under the names that other tools give them.
+_SETTING_FOR: Mapping[str, Setting] = {
+    **dict.fromkeys(
+        ("header", "headers", "extra_headers", "http_header", "organization", "org", "project"),
+        Setting("endpoints", {"NAME": {"headers": {"X-Team": "…"}}}),
+    ),
+    **dict.fromkeys(
+        ("max_parallel", "parallel", "workers", "jobs", "concurrency", "threads", "num_workers"),
+        Setting("max_parallel", 8),
+    ),
+    **dict.fromkeys(("max_images", "budget", "max_cost", "limit"), Setting("max_images", 200)),
+    **dict.fromkeys(("max_calls",), Setting("max_calls", 32)),
+    **dict.fromkeys(("reuse", "cache", "use_cache"), Setting("reuse", value=False)),
+    **dict.fromkeys(("embed", "original", "full_size"), Setting("embed", "original")),
+}
+# Fields of other tools that no option stands for, although its name is spelled much like theirs.
+_FOREIGN = ("mode", "task", "operation", "stylize")
+_NEAR = 0.75  # how alike two spellings are; "output" and "outpaint" share only letters
 INPUTS = {name: option for name, option in OPTIONS.items() if option.kind is Kind.INPUT}
 SENT = {name: option for name, option in OPTIONS.items() if option.sent and name not in INPUTS}
 LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
 
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
-_AS_MEANT = str.maketrans("０１２３４５６７８９：×ｘＸ，．｜＝－＊", "0123456789:xxX,.|=-*", "“”‘’")
+_HALF_WIDTH = string.digits + string.ascii_letters + ":,.|=-*/@_+"
+_FULL_WIDTH = "".join(chr(ord(char) + 0xFEE0) for char in _HALF_WIDTH)
+_AS_MEANT = str.maketrans(f"{_FULL_WIDTH}×。−", f"{_HALF_WIDTH}x.-", "“”‘’")
 _SIZE = re.compile(r"\s*(\d{1,6})\s*[xX*]\s*(\d{1,6})\s*")
 TIER = re.compile(r"(\d{1,2}(?:\.\d)?)[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
+_KEY = re.compile(r"(?i)(?:[a-z]+_)*(?:api_?key|key|token|secret|password|auth|authorization|bearer)")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _SHOWN = 10**22  # numbers from here on are too long for a message
 
 
 def to_half_width(text: str) -> str:
-    """Return `text` with full-width digits and signs, and curly quotes, as ASCII."""
+    """Return `text` with full-width letters, digits and signs as ASCII, and without curly quotes."""
     return text.translate(_AS_MEANT)
 
 
@@ -374,12 +543,15 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
 
     `name` is in snake_case; `others` are names that only this front door has.
     """
-    if option := _BY_SYNONYM.get(name):
+    if option := BY_SYNONYM.get(name):
         return _(" Use {option}.", option=OptionName(option.name))
-    if name in _HEADERS:
-        example = Setting("endpoints", {"NAME": {"headers": {"X-Team": "…"}}})
-        return _(" Headers belong to an endpoint: {setting}", setting=example)
-    nearest = find_nearest(name, [*OPTIONS, *others])
+    if setting := _SETTING_FOR.get(name):
+        return _(" It is a setting: {setting}", setting=setting)
+    if _KEY.fullmatch(name):
+        return _(" No option takes a key. Put it into the environment.")
+    names = [*OPTIONS, *others]
+    beginning = (known for known in names if len(name) > 1 and known.startswith(name))
+    nearest = None if name in _FOREIGN else next(beginning, None) or find_nearest(name, names, _NEAR)
     if nearest is None:
         return _(" Any other field of a request is sent with {extra}.", extra=OptionName("extra"))
     return _(" Did you mean {name}?", name=OptionName(nearest) if nearest in OPTIONS else nearest)
@@ -455,8 +627,9 @@ def _parse_text(option: Option, text: str) -> str:
 
 
 def _parse_choice(option: Option, text: str) -> str:
-    if text.lower() in option.choices:
-        return text.lower()
+    word = text.lower().replace("——", "_")  # what a Chinese keyboard puts for it
+    if word in option.choices:
+        return word
     raise InvalidOption(
         _(
             "Invalid {option}: choose one of {choices}.{hint}",

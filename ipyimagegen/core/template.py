@@ -1,11 +1,12 @@
 r"""Prompt templates: names in braces and alternatives; every other brace stays as typed.
 
-A single pass splits a template into parts, in this order: `{{` and `}}` are literal braces, `{red|blue}` is a
-group of alternatives, `{name}`, `{obj.attr}`, `{table[key]}`, `{table.loc[row, column]}` are names, with
-`!r` and `:format` as in f-strings, names in the format included. Python's own parser reads them, so that names
-of every script and keys mean what they mean in Python; nothing is evaluated or called. Another expression
-that uses a variable, such as `{x+1}`, is an error. Everything else stays as typed: JSON, code, Python keywords,
-and LaTeX groups (right after `\`, `\word`, `^`, `_` or another such group). A filled-in value is never expanded.
+A single pass splits a template into parts, in this order: `{{` and `}}` are literal braces, `{red|blue}` is
+a group of alternatives, `{name}`, `{obj.attr}`, `{table[key]}`, `{table.loc[row, column]}` are names, with
+`!r` and `:format` as in f-strings, names in the format included. Python's own parser reads them, so that
+names of every script and keys mean what they mean in Python; nothing is evaluated or called. Another
+expression that uses a variable, such as `{x+1}`, is an error. Everything else stays as typed: JSON, code,
+Python keywords, and LaTeX groups (right after a backslash, `\word`, `^`, `_` or another such group). A
+filled-in value is never expanded.
 """
 
 from __future__ import annotations
@@ -170,7 +171,9 @@ def _find_expression_end(text: str, at: int) -> int:
     depth, stop = 0, at + _LONGEST_NAME
     while at < stop and (lexeme := _LEXEME.match(text, at)):
         char = lexeme[0]
-        if char in "{}｛｝" or (depth <= 0 and (char == ":" or (char == "!" and text[at + 1 : at + 2] != "="))):
+        if char in "{}｛｝" or (
+            depth <= 0 and (char == ":" or (char == "!" and text[at + 1 : at + 2] != "="))
+        ):
             return at
         if char == "#":  # a comment in Python; in text a colour
             return -1
@@ -306,19 +309,21 @@ def _to_text(part: Part, namespace: Mapping[str, Any]) -> str:
         return part.source
     if part.optional and get_first_name(part.path) not in namespace:
         return part.source
-    value = lookup(part.path, namespace, source=part.source)
+    return _write_value(lookup(part.path, namespace, source=part.source), part, namespace)
+
+
+def _write_value(value: object, part: Name, namespace: Mapping[str, Any]) -> str:
+    """Return a value as text, as an f-string writes it. Raises InvalidInput."""
     try:
         _check_text(value, part)
         spec = _NESTED.sub(
             lambda name: _format(lookup(name[1], namespace, source=part.source), "", part.source), part.spec
         )
+        converted = value
         if part.conversion:
             _check_size(value, part.source)
-            value = _CONVERSIONS[part.conversion](value)
-        text = _format(value, spec, part.source)
-        if isinstance(value, str) or not _ADDRESS.search(text):
-            return text
-        raise _refuse(_describe_object(value, part.path, part.source), part.source)
+            converted = _CONVERSIONS[part.conversion](value)
+        text = _format(converted, spec, part.source)
     except InvalidInput:
         raise
     except Exception as error:  # noqa: BLE001 - a user's __format__ may raise anything
@@ -328,6 +333,10 @@ def _to_text(part: Part, namespace: Mapping[str, Any]) -> str:
             kind=type(error).__name__,
             error=str(error),
         )
+    else:
+        if isinstance(value, str) or not _ADDRESS.search(text):
+            return text
+        problem = _describe_object(value, part.path, part.source)
     raise _refuse(problem, part.source)
 
 
@@ -463,7 +472,11 @@ def _has_text(value: object) -> bool:
     """Return whether a value has a text of its own. No library is imported to find out."""
     if isinstance(value, (str, numbers.Number)):
         return True
-    if isinstance(value, (ModuleType, type, bytes, bytearray)) or inspect.isroutine(value) or _get_shape(value):
+    if (
+        isinstance(value, (ModuleType, type, bytes, bytearray))
+        or inspect.isroutine(value)
+        or _get_shape(value)
+    ):
         return False
     if any(hasattr(value, method) for method in _SHOWN_BY) and not hasattr(value, "__float__"):
         return False
@@ -493,7 +506,9 @@ def _describe_object(value: object, path: str, source: str) -> Message:
     elif any(hasattr(value, method) for method in _SHOWN_BY[:2]):
         hint = _(" Use {image} for an image.", image=OptionName("image", path))
     kind = type(value).__name__
-    return _("{source} is not text; its value has the type {kind}.{hint}", source=source, kind=kind, hint=hint)
+    return _(
+        "{source} is not text; its value has the type {kind}.{hint}", source=source, kind=kind, hint=hint
+    )
 
 
 def _refuse_expression(source: str) -> InvalidInput:

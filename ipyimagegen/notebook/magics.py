@@ -49,6 +49,9 @@ class ImagineMagics:
         with self._studio.keys.discreet():
             try:
                 self._studio.keys.refuse(f"{line}\n{cell or ''}")
+                if cell is None:
+                    parser.check_call(name, line)
+                    line = line.rstrip().removesuffix(";")  # which ends a statement
                 words = page.words != "prompt"
                 parsed = parser.parse_line(line, scope.names, own=page.own, options=page.options, words=words)
                 if parsed.help:

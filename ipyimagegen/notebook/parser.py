@@ -19,8 +19,8 @@ from ipyimagegen.core import template
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import (
+    BY_SYNONYM,
     DEFAULT,
-    OPTIONS,
     Json,
     Kind,
     Option,
@@ -59,12 +59,11 @@ _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b
 _PROMPT_NAMES = ("prompt", "text", "description", "p")  # under which other tools take the prompt
 _SHORT_FLAGS = {flag for flag in BY_FLAG if not flag.startswith("--")}
 _LONG_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"} - _SHORT_FLAGS
+_FLAGS = _LONG_FLAGS | _SHORT_FLAGS
 AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
 _SHOWN = 60  # characters of the word of an image
 _ID = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
 _EQUALS = re.compile("[=＝]")
-# What `imagine(…)` leaves when automagic takes it for the magic; "(masterpiece:1.2), a fox" is a prompt.
-_LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*+(?:;\s*+)?$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
 # The text after a switch, matched before its quotes are read: the prompt may begin there ("--stream 'tis …").
 _DEFAULT = re.compile(rf"""\s*(['"]?){DEFAULT}\1(?!\S)""")
 _TRUTH = re.compile(r"(?i)\s*(true|false)(?!\S)")
@@ -135,7 +134,7 @@ class _Reader:
         while match := NON_BLANK.search(self._text, self.at):
             start = match.start()
             # The dash is looked at before quotes are read: a prompt may begin with "it's".
-            if match[0] not in DASHES or not _is_flag(word := self._read_dashed_word(start)):
+            if match[0] not in DASHES or not (word := self._read_flag_word(start)):
                 return self._text[start:].rstrip()
             self.at = word.end
             if word.text == "--":
@@ -148,12 +147,26 @@ class _Reader:
             self._read_flag(flag, value, _split_flag(word.typed)[1] or "")
         return ""
 
-    def _read_dashed_word(self, start: int) -> Token:
-        """Return the word that begins with a dash; a long dash usually begins a prompt: "—it's a fox"."""
-        if self._text[start] not in LONG_DASHES:
-            return read_word(self._text, start)
-        text = self._text[start:].split(maxsplit=1)[0]
-        return Token(text, text, start + len(text))
+    def _read_flag_word(self, start: int) -> Token | None:
+        """Return the flag that begins there, with its value after "=" if any; None for other words."""
+        if self._text[start] in LONG_DASHES:  # it usually begins a prompt, with any quotes: "—it's a fox"
+            text = self._text[start:].split(maxsplit=1)[0]
+            if not self._is_flag(Token(text, text, 0)):
+                return None
+        word = read_word(self._text, start)
+        return word if self._is_flag(word) else None
+
+    def _is_flag(self, word: Token) -> bool:
+        """Return whether a word is a flag. A Chinese keyboard puts two long dashes for "--" or for "_"."""
+        dashes = word.text[: len(word.text) - len(word.text.lstrip(DASHES))]
+        if word.typed[0] in QUOTES or not dashes:
+            return False
+        flag = _split_flag(word.text)[0]
+        if set(dashes) & set(LONG_DASHES):
+            return (
+                flag in _FLAGS or flag in self._own or (len(dashes) > 1 and bool(re.match("--[a-z]", flag)))
+            )
+        return len(word.text) > 1 and not word.text[1].isdigit()
 
     def _read_flag(self, flag: str, value: str | None, typed: str) -> None:
         """Read a flag; `value` is the text after "=", if any, and `typed` the same with its quotes."""
@@ -223,27 +236,29 @@ class _Reader:
         if value is not None:
             return value, typed
         word = next(tokenize(self._text, self.at), None)
-        if word is None or (_is_flag(word) and not re.match(r"-[\d.]", word.text)):
+        if word is None or (self._is_flag(word) and not re.match(r"-[\d.]", word.text)):
             raise InvalidOption(_("{flag} needs a value.", flag=flag))
         self.at = word.end
         return word.text, word.typed
 
 
-def _is_flag(word: Token) -> bool:
-    text = to_half_width(word.text[:3])
-    if text[:1] in LONG_DASHES and (name := word.text.lstrip(DASHES)).partition("=")[0] in OPTIONS:
-        shown = truncate(word.text, 40)
-        raise InvalidOption(_("{word} begins with a long dash; write {flag}", word=shown, flag=f"--{name}"))
-    return text[:1] == "-" and len(text) > 1 and not text[1].isdigit() and word.typed[0] not in QUOTES
-
-
 def _split_flag(text: str) -> tuple[str, str | None]:
     """Return the flag and the value after "=" if any. `-n4` is `-n 4`."""
     match = _EQUALS.search(text)
-    flag = to_half_width(text[: match.start()] if match else text).replace("_", "-")
+    flag = _to_flag(text[: match.start()] if match else text)
     if not match and len(flag) > 2 and flag[:2] in BY_FLAG and flag[1] != "-":
         return flag[:2], text[2:]
     return flag, text[match.end() :] if match else None
+
+
+def _to_flag(text: str) -> str:
+    """Return a flag as it is meant: `－－ｓｉｚｅ` and `——size` are `--size`, `—n` is `-n`."""
+    name = text.lstrip(DASHES)
+    dashes = text[: len(text) - len(name)]
+    if set(dashes) & set(LONG_DASHES):
+        is_short = len(dashes) == 1 and len(name.strip()) == 1
+        dashes = "-" if is_short else "--"
+    return to_half_width(dashes + re.sub(f"[{LONG_DASHES}]+", "-", name)).replace("_", "-")
 
 
 def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
@@ -424,12 +439,6 @@ def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING
     word, late = text.strip().lower(), find_late_options(text)
     if not text:
         problem = _("Write a prompt: %imagine a red fox. All options: %imagine --help")
-    elif _LIKE_A_CALL.match(text) or _is_call(text):
-        problem = _(
-            "imagine{call} is Python: run `from ipyimagegen import imagine` first. "
-            "To send the text as a prompt: %imagine -- …",
-            call=truncate(text, 30),
-        )
     elif word in _MAGIC_FOR:
         problem = _(
             "Did you mean {magic}? To send the word as a prompt: %imagine -- {word}",
@@ -453,31 +462,46 @@ def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING
     raise InvalidOption(problem)
 
 
+def check_call(magic: str, line: str) -> None:
+    """Refuse what automagic makes of a Python call, such as `imagine("a fox")`. Raises InvalidOption."""
+    if not (line.startswith("(") and _is_call(f"{magic}{line}")):
+        return
+    call = truncate(f"{magic}{line}", 40)
+    if magic == "imagine":
+        problem = _(
+            "{call} is Python: run `from ipyimagegen import imagine` first. "
+            "To send the text as a prompt: %imagine -- …",
+            call=call,
+        )
+    else:
+        problem = _(
+            "{call} is Python, and {magic} is a magic: write {magic} without brackets. "
+            "In Python: `from ipyimagegen import imagine, history`.",
+            call=call,
+            magic=f"%{magic}",
+        )
+    raise InvalidOption(problem)
+
+
 def _is_call(text: str) -> bool:
-    """Return whether `imagine` before the text is Python that calls it with a text, a list or a keyword."""
-    if text[:1] != "(":
-        return False
+    """Return whether a text is Python that begins with a call."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about backslashes in the text
-            tree = ast.parse(f"imagine{text}")
+            tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    calls = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
-    arguments = [argument for call in calls for argument in (*call.args[:1], *call.keywords)]
-    return any(
-        isinstance(node, (ast.List, ast.JoinedStr, ast.keyword))
-        or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-        for node in arguments
-    )
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any((node.lineno, node.col_offset) == (1, 0) for node in calls)
 
 
 def find_late_options(text: str) -> list[str]:
     """Return the words of a prompt that are flags of options; a short flag counts if a word follows it."""
-    words = text.split()
-    dashed = [word for word in words if to_half_width(word[:2]).startswith("--") or word[0] in LONG_DASHES]
-    long = [word for word in dashed if _split_flag("--" + word.lstrip(DASHES))[0] in _LONG_FLAGS]
-    short = [word for word in words[:-1] if to_half_width(word) in _SHORT_FLAGS]
-    return [_EQUALS.split(word, maxsplit=1)[0] for word in long] + short
+    words = [_EQUALS.split(word, maxsplit=1)[0] for word in text.split()]
+    long = [word for word in words if word[:1] in [*DASHES] and _is_long_flag(_to_flag(word))]
+    return long + [word for word in words[:-1] if to_half_width(word) in _SHORT_FLAGS]
+
+
+def _is_long_flag(flag: str) -> bool:
+    """Return whether that is a flag of ours, or of another tool: `--ar` ends many a prompt."""
+    return flag in _LONG_FLAGS or (flag[:2] == "--" and flag[2:].replace("-", "_") in BY_SYNONYM)

@@ -1,4 +1,4 @@
-"""The variables of the code that calls a magic: its locals, then its globals, as an f-string there sees them."""
+"""The variables of the code that calls a magic: its locals, then its globals, as of an f-string there."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def _list_hidden(frame: FrameType) -> frozenset[str]:
         return frozenset()
     source = "".join(linecache.getlines(code.co_filename, frame.f_globals))
     try:
-        whole = compile(
-            source, code.co_filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
-        )
+        whole = compile(source, code.co_filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError):  # of a file that was edited since
         return frozenset()
     around = next((outer for inner, outer in _walk(whole, ()) if _is_same(inner, code)), ())
