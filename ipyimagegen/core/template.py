@@ -48,6 +48,10 @@ class Name:
     spec: str = ""
     optional: bool = False
 
+    def exists(self, namespace: Mapping[str, Any]) -> bool:
+        """Return whether there is a variable of its first name."""
+        return get_first_name(self.path) in namespace
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -307,7 +311,7 @@ def _to_text(part: Part, namespace: Mapping[str, Any]) -> str:
         if any(name in namespace for name in part.names):
             raise _refuse_expression(part.source)
         return part.source
-    if part.optional and get_first_name(part.path) not in namespace:
+    if part.optional and not part.exists(namespace):
         return part.source
     return _write_value(lookup(part.path, namespace, source=part.source), part, namespace)
 

@@ -188,12 +188,7 @@ class _Reader:
             return
         text, typed = self._take_value(flag, value, typed)
         if option is None:
-            try:
-                key, setting = read_setting(template.fill(template.parse(text), self._names))
-            except InvalidInput:
-                read_setting(text)  # names lost quotes around JSON as the cause, not a missing variable
-                raise
-            line.extra[key] = setting
+            line.extra.update([_fill_setting(text, self._names)])
         elif option.kind is Kind.OBJECT:
             line.executor = _find_object(text, option, self._names)
         elif option.name in (line.images if option.kind is Kind.INPUT else self.given) and not option.repeats:
@@ -261,6 +256,10 @@ def _to_flag(text: str) -> str:
     return to_half_width(dashes + re.sub(f"[{LONG_DASHES}]+", "-", name)).replace("_", "-")
 
 
+def _to_name(flag: str) -> str:
+    return flag.lstrip("-").replace("-", "_")
+
+
 def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
     if option := BY_FLAG.get(flag) or NEGATED.get(flag):
         return option
@@ -271,7 +270,7 @@ def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
                 "Set the variable that %imagine_endpoints names."
             )
         )
-    name = flag.lstrip("-").replace("-", "_")
+    name = _to_name(flag)
     hint: str = _(" The prompt stands after the options, without a name.")
     if name not in _PROMPT_NAMES:
         hint = suggest_option(name, [*NEGATED, SETTING, *own, *HELP])
@@ -303,6 +302,17 @@ def _fill_value(text: str, names: Mapping[str, Any]) -> object:
         if list_elements(value) is not None:
             return value
     return template.fill(parts, names)
+
+
+def _fill_setting(text: str, names: Mapping[str, Any]) -> tuple[str, Json]:
+    """Return the key and value of `--set key=value` with names filled in."""
+    parts = template.parse(text)
+    try:
+        return read_setting(template.fill(parts, names))
+    except InvalidInput:
+        if not any(isinstance(part, template.Name) and part.exists(names) for part in parts):
+            read_setting(text)  # names lost quotes around JSON as the cause, not a missing variable
+        raise
 
 
 def _fill_id(part: template.Part, names: Mapping[str, Any]) -> str:
@@ -453,9 +463,10 @@ def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING
         )
     elif late:
         problem = _(
-            "{flag} stands after the prompt; options come first: %imagine {flag} … prompt. "
+            "{flag} stands after the prompt; options come first: %imagine {option} … prompt. "
             "To send it as typed: %imagine -- …",
             flag=late[0],
+            option=synonym.flag if (synonym := BY_SYNONYM.get(_to_name(_to_flag(late[0])))) else late[0],
         )
     else:
         return
@@ -463,36 +474,43 @@ def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING
 
 
 def check_call(magic: str, line: str) -> None:
-    """Refuse what automagic makes of a Python call, such as `imagine("a fox")`. Raises InvalidOption."""
-    if not (line.startswith("(") and _is_call(f"{magic}{line}")):
+    """Refuse what automagic makes of Python, such as `imagine("a fox")`. Raises InvalidOption."""
+    # A call whose bracket is not closed is one with a typing error.
+    if line[:1].isalnum() or not any(_is_python(f"{magic}{line}{end}") for end in ("", ")")):
         return
-    call = truncate(f"{magic}{line}", 40)
+    code = truncate(f"{magic}{line}", 40)
     if magic == "imagine":
         problem = _(
-            "{call} is Python: run `from ipyimagegen import imagine` first. "
+            "{code} is Python: run `from ipyimagegen import imagine` first. "
             "To send the text as a prompt: %imagine -- …",
-            call=call,
+            code=code,
         )
     else:
         problem = _(
-            "{call} is Python, and {magic} is a magic: write {magic} without brackets. "
+            "{code} is Python, and {magic} is a magic: write {magic} without brackets. "
             "In Python: `from ipyimagegen import imagine, history`.",
-            call=call,
+            code=code,
             magic=f"%{magic}",
         )
     raise InvalidOption(problem)
 
 
-def _is_call(text: str) -> bool:
-    """Return whether a text is Python that begins with a call."""
+def _is_python(text: str) -> bool:
+    """Return whether a text is Python that begins with a call, an item such as `x[0]`, or is `x += 1`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about backslashes in the text
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return any((node.lineno, node.col_offset) == (1, 0) for node in calls)
+    return any(
+        isinstance(node, (ast.Call, ast.AugAssign))
+        or (
+            isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.UnaryOp, ast.Slice))
+        )
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.expr, ast.stmt)) and (node.lineno, node.col_offset) == (1, 0)
+    )
 
 
 def find_late_options(text: str) -> list[str]:
@@ -504,4 +522,4 @@ def find_late_options(text: str) -> list[str]:
 
 def _is_long_flag(flag: str) -> bool:
     """Return whether that is a flag of ours, or of another tool: `--ar` ends many a prompt."""
-    return flag in _LONG_FLAGS or (flag[:2] == "--" and flag[2:].replace("-", "_") in BY_SYNONYM)
+    return flag in _LONG_FLAGS or (flag[:2] == "--" and _to_name(flag) in BY_SYNONYM)

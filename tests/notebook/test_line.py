@@ -113,8 +113,21 @@ CALLS = [
     "(prompt) if x else y",
     "(*prompts)",
     "()",
+    '("a fox", n=2',
+    "[0]",
+    "[-1].save('x')",
+    "+= 1",
 ]
-NO_CALLS = ["(a fox:1.2)", "(a fox), red", '("OPEN"), in neon', "(red) fox", "a fox (red)", "(a", "[0]"]
+NO_CALLS = [
+    "(a fox:1.2)",
+    "(a fox), red",
+    '("OPEN"), in neon',
+    "(red) fox",
+    "a fox (red)",
+    "(a fox",
+    "[red]",
+    "- 3 foxes",
+]
 
 
 @pytest.mark.parametrize("line", CALLS)
