@@ -123,7 +123,7 @@ def parse(template: str) -> tuple[Part, ...]:
             at += 2 if opened == "{{" and template.startswith("}}", at) else 1
             literal.append("}")
         else:
-            special = _SPECIAL.search(template, at + 1)
+            special = _SPECIAL.search(template, at + (2 if template.startswith("｛｛", at) else 1))
             at = special.start() if special else len(template)
             literal.append(template[start:at])
     return (*parts, Literal("".join(literal))) if literal else tuple(parts)
@@ -484,8 +484,10 @@ def _has_text(value: object) -> bool:
         return False
     if any(hasattr(value, method) for method in _SHOWN_BY) and not hasattr(value, "__float__"):
         return False
-    is_plain = type(value).__str__ is object.__str__ or callable(value)
-    return not (is_plain and re.fullmatch("(?s)<.*>", str(value)))
+    is_plain, is_callable = type(value).__str__ is object.__str__, callable(value)
+    if is_plain and is_callable:
+        return False
+    return not ((is_plain or is_callable) and re.fullmatch("(?s)<.*>", str(value)))
 
 
 def _get_shape(value: object) -> tuple[int, ...]:
