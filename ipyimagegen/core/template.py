@@ -447,7 +447,12 @@ def _read_key(node: ast.expr, namespace: Mapping[str, Any], source: str) -> Any:
 
 
 def suggest_variable(name: str, namespace: Mapping[str, Any]) -> str:
-    """Return " Did you mean …?" for a variable of a similar name, or nothing; see `suggest_name`."""
+    """Return a hint at a variable that may be meant, or nothing.
+
+    It has a similar name, or it is one of a function around the code, which cannot see it (`hidden`).
+    """
+    if name in getattr(namespace, "hidden", ()):
+        return _(" The function around has one; assign it to a variable of the inner function first.")
     # Not `open` and `exit`, which are in every shell: nobody means a function.
     return suggest_name(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
 

@@ -7,7 +7,7 @@ import inspect
 import linecache
 import sys
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
@@ -18,11 +18,21 @@ _MACHINERY = ("IPython", "ipyimagegen")  # packages whose frames stand between a
 _IS_FUNCTION = inspect.CO_OPTIMIZED  # the flag of code whose locals are no dictionary
 
 
+class Variables(ChainMap[str, Any]):
+    """The locals and globals of a piece of code.
+
+    `hidden` are variables of the functions around it that it cannot see. A global of such a name is another
+    variable, and no variable of this code.
+    """
+
+    hidden: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True)
 class Scope:
     """The variables that a piece of code reads, and the dictionary in which its statements bind names."""
 
-    names: Mapping[str, Any]
+    names: Variables
     target: MutableMapping[str, Any]
 
 
@@ -35,12 +45,14 @@ def find_scope(shell: InteractiveShell) -> Scope:
     while frame and _is_machinery(frame, shell):
         frame = frame.f_back
     if frame is None:  # called by nothing but IPython
-        return Scope(shell.user_ns, shell.user_ns)
+        return Scope(Variables(shell.user_ns), shell.user_ns)
     if not frame.f_code.co_flags & _IS_FUNCTION:
-        return Scope(ChainMap(frame.f_locals, frame.f_globals), frame.f_locals)
+        return Scope(Variables(frame.f_locals, frame.f_globals), frame.f_locals)
     hidden = _list_hidden(frame)
     seen = {name: value for name, value in frame.f_globals.items() if name not in hidden}
-    return Scope(ChainMap(dict(frame.f_locals), seen), frame.f_globals)
+    names = Variables(dict(frame.f_locals), seen)
+    names.hidden = hidden
+    return Scope(names, frame.f_globals)
 
 
 def _is_machinery(frame: FrameType, shell: InteractiveShell) -> bool:
