@@ -64,8 +64,8 @@ class Option:
     """The declaration of an option.
 
     `low` and `high` bound numbers (inclusive). `short` is a single-letter flag. `synonyms` are the
-    names that other tools give it; an error answers them with ours. `identity` is whether two
-    requests that differ in this option alone are different requests. `change_cost` ranks how expensive a
+    names that other tools give it, separated by blanks; an error answers them with ours. `identity` is
+    whether two requests that differ in this option alone are different requests. `change_cost` ranks how expensive a
     change between two calls is for a server, such as loading another model: the outer axis of a sweep is
     the most expensive. `config`, `python` and `panel` are whether `%config Imagine`, `imagine()` and the
     panel's list of options have it.
@@ -79,7 +79,7 @@ class Option:
     low: float | None = None
     high: float | None = None
     short: str = ""
-    synonyms: tuple[str, ...] = ()
+    synonyms: str = ""
     metavar: str = ""
     repeats: bool = False
     sent: bool = True
@@ -115,7 +115,7 @@ _TABLE = (
         Kind.NAME,
         _("model that makes the image"),
         short="-m",
-        synonyms=("engine", "checkpoint", "ckpt", "model_id", "model_name", "deployment", "deployment_id"),
+        synonyms="engine checkpoint ckpt model_id model_name deployment deployment_id",
         change_cost=4,
         panel=False,
     ),
@@ -125,18 +125,8 @@ _TABLE = (
         _("WIDTHxHEIGHT in pixels, or auto, square, landscape, portrait"),
         choices=SIZE_WORDS,
         synonyms=(
-            *("width", "height", "w", "h", "resolution", "res", "image_size", "img_size", "size_px", "dim"),
-            *(
-                "dims",
-                "dimension",
-                "dimensions",
-                "tier",
-                "landscape",
-                "portrait",
-                "square",
-                "pixels",
-                "hires",
-            ),
+            "width height w h resolution res image_size img_size size_px dim dims dimension dimensions "
+            "tier landscape portrait square pixels hires"
         ),
         change_cost=3,
     ),
@@ -145,7 +135,7 @@ _TABLE = (
         Kind.RATIO,
         _("width to height; becomes the nearest size where a server takes only sizes"),
         choices=_RATIOS,
-        synonyms=("ar", "ratio", "ratios", "aspect", "image_ratio", "orientation"),
+        synonyms="ar ratio ratios aspect image_ratio orientation",
         change_cost=3,
     ),
     Option(
@@ -156,19 +146,9 @@ _TABLE = (
         high=128,
         short="-n",
         synonyms=(
-            *("count", "number", "num", "num_images", "number_of_images", "num_outputs", "images"),
-            *(
-                "batch",
-                "batch_size",
-                "batch_count",
-                "samples",
-                "num_samples",
-                "n_samples",
-                "n_iter",
-                "quantity",
-            ),
-            *("n_images", "image_count", "num_images_per_prompt", "amount", "copies", "how_many", "times"),
-            *("variations", "num_variations"),
+            "count number num num_images number_of_images num_outputs batch batch_size batch_count "
+            "samples num_samples n_samples n_iter quantity n_images image_count num_images_per_prompt "
+            "amount copies how_many times variations num_variations"
         ),
     ),
     Option(
@@ -177,7 +157,7 @@ _TABLE = (
         _("same seed, same image, where the server honours it; -1 is random"),
         low=-1,
         high=2**63 - 1,
-        synonyms=("random_seed", "noise_seed", "seed_value", "random_state", "new_seed", "rng"),
+        synonyms="random_seed noise_seed seed_value random_state new_seed rng",
         change_cost=0,
     ),
     Option(
@@ -185,7 +165,7 @@ _TABLE = (
         Kind.WORD,
         _("effort, and price"),
         choices=_QUALITIES,
-        synonyms=("q", "hd", "detail", "quality_level", "image_quality"),
+        synonyms="q hd detail quality_level image_quality",
     ),
     Option(
         "complexity",
@@ -198,14 +178,14 @@ _TABLE = (
         Kind.WORD,
         _("look of the image (dall-e-3, sketch)"),
         choices=("vivid", "natural"),
-        synonyms=("style_preset", "image_style"),
+        synonyms="style_preset image_style",
     ),
     Option(
         "background",
         Kind.CHOICE,
         _("behind the subject"),
         choices=("auto", "transparent", "opaque"),
-        synonyms=("bg", "transparent", "transparency"),
+        synonyms="bg transparent transparency",
     ),
     Option(
         "output_format",
@@ -213,8 +193,8 @@ _TABLE = (
         _("file format of the images"),
         choices=OUTPUTS,
         synonyms=(
-            *("format", "file_format", "image_format", "filetype", "file_type", "ext", "extension", "mime"),
-            *("mime_type", "output_type", "output_mime_type", "content_type", "type"),
+            "format file_format image_format filetype file_type ext extension mime mime_type "
+            "output_type output_mime_type content_type type"
         ),
     ),
     Option(
@@ -223,7 +203,7 @@ _TABLE = (
         _("0 to 100, for jpeg and webp"),
         low=0,
         high=100,
-        synonyms=("compression", "jpeg_quality", "output_quality", "compression_level"),
+        synonyms="compression jpeg_quality output_quality compression_level",
     ),
     Option(
         "frame_count",
@@ -231,7 +211,7 @@ _TABLE = (
         _("frames of a gif"),
         low=2,
         high=16,
-        synonyms=("frames", "num_frames", "n_frames"),
+        synonyms="frames num_frames n_frames",
     ),
     Option(
         "frame_duration_ms",
@@ -239,21 +219,14 @@ _TABLE = (
         _("milliseconds that each frame of a gif is shown"),
         low=20,
         high=655_350,  # a gif counts hundredths of a second in 16 bits
-        synonyms=("frame_duration", "duration", "frame_ms"),
+        synonyms="frame_duration duration frame_ms",
     ),
     Option(
         "moderation",
         Kind.CHOICE,
         _("how strictly the server filters"),
         choices=("auto", "low"),
-        synonyms=(
-            "safety",
-            "safety_checker",
-            "safety_filter",
-            "safety_tolerance",
-            "filter",
-            "moderation_level",
-        ),
+        synonyms="safety safety_checker safety_filter safety_tolerance filter moderation_level",
     ),
     Option(
         "response_format",
@@ -261,20 +234,20 @@ _TABLE = (
         _("how the server returns images; both are stored alike"),
         choices=("b64_json", "url"),
         identity=False,
-        synonyms=("response_type", "return_type", "b64", "b64_json", "url_format"),
+        synonyms="response_type return_type b64 b64_json url_format",
     ),
     Option(
         "input_fidelity",
         Kind.CHOICE,
         _("how closely an edit keeps to its input"),
         choices=("low", "high"),
-        synonyms=("fidelity", "image_fidelity"),
+        synonyms="fidelity image_fidelity",
     ),
     Option(
         "negative_prompt",
         Kind.TEXT,
         _("what should not be in the image"),
-        synonyms=("negative", "neg", "no", "neg_prompt", "negative_text", "exclude", "without", "avoid"),
+        synonyms="negative neg no neg_prompt negative_text exclude without avoid",
     ),
     Option(
         "guidance_scale",
@@ -282,7 +255,7 @@ _TABLE = (
         _("how closely to follow the prompt"),
         low=0,
         high=100,
-        synonyms=("cfg", "cfg_scale", "guidance", "scale", "true_cfg_scale", "txt_cfg", "prompt_strength"),
+        synonyms="cfg cfg_scale guidance scale true_cfg_scale txt_cfg prompt_strength",
     ),
     Option(
         "steps",
@@ -291,28 +264,22 @@ _TABLE = (
         low=1,
         high=1000,
         synonyms=(
-            "num_inference_steps",
-            "inference_steps",
-            "sample_steps",
-            "num_steps",
-            "step",
-            "iterations",
-            "sampling_steps",
-            "diffusion_steps",
+            "num_inference_steps inference_steps sample_steps num_steps step iterations sampling_steps "
+            "diffusion_steps"
         ),
     ),
     Option(
         "watermark",
         Kind.FLAG,
         _("the server's visible watermark"),
-        synonyms=("add_watermark", "logo", "logo_info"),
+        synonyms="add_watermark logo logo_info",
     ),
     Option(
         "stream",
         Kind.FLAG,
         _("show partial images while waiting"),
         identity=False,
-        synonyms=("streaming", "live", "stream_partial"),
+        synonyms="streaming live stream_partial",
     ),
     Option(
         "partial_images",
@@ -321,7 +288,7 @@ _TABLE = (
         low=0,
         high=3,
         identity=False,
-        synonyms=("partials", "partial", "previews"),
+        synonyms="partials partial previews",
     ),
     Option(
         "user",
@@ -329,7 +296,7 @@ _TABLE = (
         _("an end user's id, for the server's own statistics"),
         metavar="ID",
         identity=False,
-        synonyms=("user_id",),
+        synonyms="user_id",
     ),
     Option(
         "safety_identifier",
@@ -345,17 +312,9 @@ _TABLE = (
         _("image to edit: @ID, variable, path or URL; repeatable"),
         repeats=True,
         synonyms=(
-            *("input", "input_image", "init_image", "init_img", "img", "reference", "ref", "reference_image"),
-            *(
-                "image_url",
-                "source",
-                "image_path",
-                "image_file",
-                "input_images",
-                "inputs",
-                "reference_images",
-            ),
-            *("references", "src", "photo", "attach", "edit", "img2img"),
+            "input input_image init_image init_img img reference ref reference_image image_url source "
+            "image_path image_file input_images inputs reference_images references images files picture "
+            "src photo attach edit img2img"
         ),
         config=False,
         panel=False,
@@ -364,7 +323,7 @@ _TABLE = (
         "mask",
         Kind.INPUT,
         _("where to edit: an image, or x,y,w,h"),
-        synonyms=("mask_image", "mask_img", "mask_path", "mask_url", "inpaint", "region"),
+        synonyms="mask_image mask_img mask_path mask_url inpaint region",
         config=False,
         panel=False,
     ),
@@ -374,10 +333,7 @@ _TABLE = (
         Kind.NAME,
         _("server to use: a name of %imagine_endpoints, or a base URL"),
         metavar="NAME|URL",
-        synonyms=(
-            *("base_url", "api_base", "server", "provider", "url", "host", "api_url", "endpoint_url", "api"),
-            *("backend", "service"),
-        ),
+        synonyms="base_url api_base server provider url host api_url endpoint_url api backend service",
         change_cost=5,
         config=True,
         panel=False,
@@ -387,7 +343,7 @@ _TABLE = (
         Kind.TEXT,
         _("variable to bind the result to"),
         metavar="NAME",
-        synonyms=("variable", "var", "name", "out_var", "as_name", "assign", "bind", "store", "result"),
+        synonyms="variable var name out_var as_name assign bind store result",
         python=False,
     ),
     _local(
@@ -396,29 +352,9 @@ _TABLE = (
         _("file to save to, such as out/{{model}}-{{index}}"),
         metavar="PATH",
         synonyms=(
-            *(
-                "output",
-                "out",
-                "o",
-                "file",
-                "filename",
-                "file_name",
-                "outfile",
-                "output_file",
-                "path",
-                "outdir",
-            ),
-            *(
-                "output_dir",
-                "output_path",
-                "save_path",
-                "save_to",
-                "save_as",
-                "save_dir",
-                "dest",
-                "destination",
-            ),
-            *("folder", "directory", "target", "out_dir", "download"),
+            "output out o file filename file_name outfile output_file path outdir output_dir "
+            "output_path save_path save_to save_as save_dir dest destination folder directory target "
+            "out_dir download"
         ),
         python=False,
     ),
@@ -426,30 +362,27 @@ _TABLE = (
         "new",
         Kind.FLAG,
         _("send (and pay for) a new request even if the result is stored"),
-        synonyms=(
-            *("force", "f", "no_cache", "nocache", "no_reuse", "fresh", "refresh", "regenerate", "overwrite"),
-            *("again", "redo", "rerun"),
-        ),
+        synonyms=("force f no_cache nocache no_reuse fresh refresh regenerate overwrite again redo rerun"),
         panel=False,
     ),
     _local(
         "retry",
         Kind.FLAG,
         _("send a request of unknown outcome again; you may pay twice"),
-        synonyms=("retries", "max_retries", "resend"),
+        synonyms="retries max_retries resend",
         panel=False,
     ),
     _local(
         "offline",
         Kind.FLAG,
         _("only the store, sketch and this machine"),
-        synonyms=("local", "local_only", "offline_mode", "no_network"),
+        synonyms="local local_only offline_mode no_network",
     ),
     _local(
         "dry_run",
         Kind.FLAG,
         _("show the request and what it may cost; send nothing"),
-        synonyms=("dryrun", "dry", "preview", "cost", "price", "estimate", "simulate", "plan"),
+        synonyms="dryrun dry preview cost price estimate simulate plan",
         python=False,
         panel=False,
     ),
@@ -460,7 +393,7 @@ _TABLE = (
         low=0.1,
         high=86400,
         metavar="SECONDS",
-        synonyms=("max_time", "time_limit", "timeout_seconds", "request_timeout"),
+        synonyms="max_time time_limit timeout_seconds request_timeout",
         config=True,
         panel=False,
     ),
@@ -468,7 +401,7 @@ _TABLE = (
         "executor",
         Kind.OBJECT,
         _("run the calls on this concurrent.futures.Executor, such as a cluster's"),
-        synonyms=("pool", "cluster", "executor_name"),
+        synonyms="pool cluster executor_name",
         panel=False,
     ),
     _local("send_key", Kind.FLAG, _("let the key travel to where the executor runs the calls"), panel=False),
@@ -476,29 +409,27 @@ _TABLE = (
         "raw",
         Kind.FLAG,
         _("send the prompt as typed, braces and all"),
-        synonyms=("literal", "verbatim", "raw_prompt"),
+        synonyms="literal verbatim raw_prompt",
         python=False,
         panel=False,
     ),
 )
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
-BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms}
+BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms.split()}
 # Settings, under the names that other tools give them.
-_SETTING_FOR: Mapping[str, Setting] = {
-    **dict.fromkeys(
-        ("header", "headers", "extra_headers", "http_header", "organization", "org", "project"),
-        Setting("endpoints", {"NAME": {"headers": {"X-Team": "…"}}}),
+_SETTINGS_FOR: Mapping[str, Setting] = {
+    "header headers extra_headers http_header organization org project": Setting(
+        "endpoints", {"NAME": {"headers": {"X-Team": "…"}}}
     ),
-    **dict.fromkeys(
-        ("max_parallel", "parallel", "workers", "jobs", "concurrency", "threads", "num_workers"),
-        Setting("max_parallel", 8),
-    ),
-    **dict.fromkeys(("max_images", "budget", "max_cost", "limit"), Setting("max_images", 200)),
-    **dict.fromkeys(("max_calls",), Setting("max_calls", 32)),
-    **dict.fromkeys(("reuse", "cache", "use_cache"), Setting("reuse", value=False)),
-    **dict.fromkeys(("embed", "original", "full_size"), Setting("embed", "original")),
+    "max_parallel parallel workers jobs concurrency threads num_workers": Setting("max_parallel", 8),
+    "max_calls": Setting("max_calls", 32),
+    "max_images budget max_cost limit": Setting("max_images", 200),
+    "reuse cache use_cache": Setting("reuse", value=False),
+    "embed original full_size": Setting("embed", "original"),
 }
+_SETTING_FOR = {name: setting for names, setting in _SETTINGS_FOR.items() for name in names.split()}
+PROMPT_NAMES = ("prompt", "prompts", "text", "texts", "description", "caption", "text_prompt", "query", "p")
 # Fields of other tools that no option stands for, although its name is spelled much like theirs.
 _FOREIGN = ("mode", "task", "operation", "stylize")
 _NEAR = 0.75  # how alike two spellings are; "output" and "outpaint" share only letters
@@ -547,6 +478,8 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
         return _(" Use {option}.", option=OptionName(option.name))
     if setting := _SETTING_FOR.get(name):
         return _(" It is a setting: {setting}", setting=setting)
+    if name in PROMPT_NAMES:
+        return _(" The prompt stands without a name.")
     if _KEY.fullmatch(name):
         return _(" No option takes a key. Put it into the environment.")
     names = [*OPTIONS, *others]

@@ -21,6 +21,7 @@ from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import (
     BY_SYNONYM,
     DEFAULT,
+    PROMPT_NAMES,
     Json,
     Kind,
     Option,
@@ -56,7 +57,6 @@ _MAGIC_FOR = {
     },
 }
 _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b")
-_PROMPT_NAMES = ("prompt", "text", "description", "p")  # under which other tools take the prompt
 _SHORT_FLAGS = {flag for flag in BY_FLAG if not flag.startswith("--")}
 _LONG_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"} - _SHORT_FLAGS
 _FLAGS = _LONG_FLAGS | _SHORT_FLAGS
@@ -272,7 +272,7 @@ def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
         )
     name = _to_name(flag)
     hint: str = _(" The prompt stands after the options, without a name.")
-    if name not in _PROMPT_NAMES:
+    if name not in PROMPT_NAMES:
         hint = suggest_option(name, [*NEGATED, SETTING, *own, *HELP])
     raise InvalidOption(_("There is no option {flag}.{hint}", flag=truncate(flag, 40), hint=hint))
 
