@@ -65,10 +65,10 @@ class Option:
 
     `low` and `high` bound numbers (inclusive). `short` is a single-letter flag. `synonyms` are the
     names that other tools give it, separated by blanks; an error answers them with ours. `identity` is
-    whether two requests that differ in this option alone are different requests. `change_cost` ranks how expensive a
-    change between two calls is for a server, such as loading another model: the outer axis of a sweep is
-    the most expensive. `config`, `python` and `panel` are whether `%config Imagine`, `imagine()` and the
-    panel's list of options have it.
+    whether two requests that differ in this option alone are different requests. `change_cost` ranks how
+    expensive a change between two calls is for a server, such as loading another model: the outer axis of
+    a sweep is the most expensive. `config`, `python` and `panel` are whether `%config Imagine`, `imagine()`
+    and the panel's list of options have it.
     """
 
     name: str

@@ -13,19 +13,25 @@ from __future__ import annotations
 
 import ast
 import builtins
-import inspect
 import numbers
 import re
-import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from types import ModuleType
 from typing import Any, TypeAlias, TypeGuard
 
-from ipyimagegen.core.errors import InvalidInput, suggest_name
-from ipyimagegen.core.messages import Message, OptionName, _
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.messages import OptionName, _
+from ipyimagegen.core.variables import (
+    MAY_BEGIN,
+    describe_object,
+    get_first_name,
+    has_text,
+    is_path,
+    lookup,
+    parse_expression,
+    refuse_source,
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,6 @@ _LONGEST_NAME = 500  # characters of an expression, so that a text of many open 
 Part: TypeAlias = Literal | Name | Expression | Alternatives
 
 _CLOSING = {"{": "}", "｛": "｝"}  # Chinese keyboards put the full-width ones
-_MAY_BEGIN = re.compile(r"\s*+(?:[^\W\d]|[^\x00-\x7f\s]|['\"])")
 _LEXEME = re.compile(r"""'(?:[^'\\\n]|\\[^\n]){0,200}'|"(?:[^"\\\n]|\\[^\n]){0,200}"|[^\n]""")
 # The format mini-language, or a date format: what else follows a colon may be text, such as CSS.
 _SPEC = re.compile(
@@ -91,9 +96,7 @@ _LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]*|[\^_])\Z")
 _BRACE = re.compile("[{}]")
 _SPECIAL = re.compile("[{}｛]")
 _INDEX = re.compile(r"""(?<=[\w\])])\[(?:'[^'\n]*'|"[^"\n]*"|[^][{}'"\n]){1,200}\]""")
-_CURLY_QUOTES = str.maketrans("“”‘’", "\"\"''")
 _ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+>")  # in the text of an object that has none
-_SHOWN_BY = ("savefig", "get_figure", "_repr_mimebundle_", "_repr_html_")  # of figures, widgets, tables
 _FORMS = "{name}, {obj.attr}, {table[key]}, {table.loc[row, column]}"
 _CONVERSIONS: Mapping[str, Callable[[object], str]] = {"r": repr, "s": str, "a": ascii}
 
@@ -152,16 +155,16 @@ def _match_group(template: str, at: int) -> Name | Expression | Alternatives | N
 def _match_name(text: str, at: int) -> Name | Expression | None:
     """Return the name or the expression in the braces that open there, if any."""
     closing = _CLOSING.get(text[at : at + 1])
-    end = _find_expression_end(text, at + 1) if closing and _MAY_BEGIN.match(text, at + 1) else -1
+    end = _find_expression_end(text, at + 1) if closing and MAY_BEGIN.match(text, at + 1) else -1
     tail = _TAILS[closing].match(text, end) if closing and end > 0 else None
     if tail is None:
         return None
     typed, source = text[at + 1 : end], text[at : tail.end()]
-    tree, conversion, spec = _parse_expression(typed.strip()), tail[1] or "", tail[2] or ""
-    if not _is_path(tree) or typed.rstrip()[-1] == "=":  # {x=} of an f-string
+    tree, conversion, spec = parse_expression(typed.strip()), tail[1] or "", tail[2] or ""
+    if not is_path(tree) or typed.rstrip()[-1] == "=":  # {x=} of an f-string
         names = _list_used(tree) if closing == "}" and "{" not in typed else ()
         return Expression(source, names) if names else None
-    if any(not _is_path(_parse_expression(name)) for name in _NESTED.findall(spec)):
+    if any(not is_path(parse_expression(name)) for name in _NESTED.findall(spec)):
         return None
     is_usual, is_text = _SPEC.fullmatch(_NESTED.sub("1", spec)), spec[:1].isspace()
     if (not is_usual and is_text) or ("{" in spec and (is_text or not is_usual)):
@@ -186,43 +189,6 @@ def _find_expression_end(text: str, at: int) -> int:
     return -1
 
 
-@lru_cache(maxsize=256)
-def _parse_expression(text: str) -> ast.expr | None:
-    """Return a Python expression, or None for other text. Curly quotes are quotes, if there are no others."""
-    if not set("'\"") & set(text):
-        text = text.translate(_CURLY_QUOTES)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about backslashes in the text
-            return ast.parse(re.sub(r"(?<![=!<>])\s*=$", "", text), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _is_path(node: ast.expr | None) -> bool:
-    """Return whether an expression is a name with attributes and keys."""
-    match node:
-        case ast.Name():
-            return True
-        case ast.Attribute(value=value):
-            return _is_path(value)
-        case ast.Subscript(value=value, slice=key):
-            return _is_path(value) and _is_key(key)
-    return False
-
-
-def _is_key(node: ast.expr) -> bool:
-    """Return whether a key is quoted text, a number, a name or a tuple of them."""
-    match node:
-        case ast.Tuple(elts=parts):
-            return all(map(_is_key, parts))
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
-            return True
-        case ast.Constant(value=str() | int() | float() | None):
-            return True
-    return isinstance(node, ast.Name)
-
-
 def _list_used(tree: ast.expr | None) -> tuple[str, ...]:
     """Return the names of which one, if it is a variable, tells that an expression is meant as such.
 
@@ -244,20 +210,7 @@ def find_name_end(text: str, at: int) -> int | None:
     if name := _match_name(text, at):
         return at + len(name.source)
     match = _INDEX.match(text, at)
-    return match.end() if match and _is_path(_parse_expression(f"x{match[0]}")) else None
-
-
-def read_path(text: str) -> str | None:
-    """Return a text that is a name with attributes and keys, as `lookup` takes it; None for other texts."""
-    return text if _MAY_BEGIN.match(text) and _is_path(_parse_expression(text)) else None
-
-
-def get_first_name(text: str) -> str | None:
-    """Return the name that an expression begins with, as Python normalises it."""
-    node = _parse_expression(text)
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
+    return match.end() if match and is_path(parse_expression(f"x{match[0]}")) else None
 
 
 def list_groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
@@ -340,8 +293,8 @@ def _write_value(value: object, part: Name, namespace: Mapping[str, Any]) -> str
     else:
         if isinstance(value, str) or not _ADDRESS.search(text):
             return text
-        problem = _describe_object(value, part.path, part.source)
-    raise _refuse(problem, part.source)
+        problem = describe_object(value, part.path, part.source)
+    raise refuse_source(problem, part.source)
 
 
 def _format(value: object, spec: str, source: str) -> str:
@@ -387,76 +340,6 @@ def _check_room(room: int, source: str) -> None:
         )
 
 
-def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
-    """Return the object at `path`, such as `fox[1].size`; nothing is evaluated or called.
-
-    Raises InvalidInput with a near match and how to send the braces as typed.
-    """
-    node = _parse_expression(path)
-    assert node is not None  # a path was parsed before
-    return _walk(node, path, namespace, source or path)
-
-
-def _walk(node: ast.expr, path: str, namespace: Mapping[str, Any], source: str) -> Any:
-    """Return the object at a part of a path."""
-    if isinstance(node, ast.Name):
-        if node.id in namespace:
-            return namespace[node.id]
-        hint = suggest_variable(node.id, namespace)
-        problem = _("{source}: there is no variable {name!r}.{hint}", source=source, name=node.id, hint=hint)
-        raise _refuse(problem, source)
-    assert isinstance(node, (ast.Attribute, ast.Subscript))  # see `_is_path`
-    value = _walk(node.value, path, namespace, source)
-    key = node.attr if isinstance(node, ast.Attribute) else _read_key(node.slice, namespace, source)
-    try:
-        return getattr(value, node.attr) if isinstance(node, ast.Attribute) else value[key]
-    except Exception as error:  # noqa: BLE001 - a user's property may raise anything
-        walked = ast.get_source_segment(path, node.value) or ""
-        step = (ast.get_source_segment(path, node) or "").removeprefix(walked)
-        problem = _(
-            "{source}: {walked} has no {step} ({kind}).{hint}",
-            source=source,
-            walked=walked,
-            step=step,
-            kind=type(error).__name__,
-            hint=suggest_name(key, _list_names(value, step)) if isinstance(key, str) else "",
-        )
-    raise _refuse(problem, source)
-
-
-def _list_names(value: object, step: str) -> list[str]:
-    if step[0] == ".":
-        return [name for name in dir(value) if not name.startswith("_")]
-    return [key for key in value if isinstance(key, str)] if isinstance(value, Mapping) else []
-
-
-def _read_key(node: ast.expr, namespace: Mapping[str, Any], source: str) -> Any:
-    match node:
-        case ast.Tuple(elts=parts):
-            return tuple(_read_key(part, namespace, source) for part in parts)
-        case ast.Name(id=name) if name in namespace:
-            return namespace[name]
-        case ast.Name(id=name):
-            missing = _(
-                "{source}: there is no variable {text!r}; the text is written [{text!r}].",
-                source=source,
-                text=name,
-            )
-            raise _refuse(missing, source)
-    return ast.literal_eval(node)  # a text or a number
-
-
-def suggest_variable(name: str, namespace: Mapping[str, Any]) -> str:
-    """Return a hint at a variable that may be meant, or nothing.
-
-    It has a similar name, or it is one of a function around the code, which cannot see it (`hidden`).
-    """
-    if name in getattr(namespace, "hidden", ()):
-        return _(" The function around has one; assign it to a variable of the inner function first.")
-    # Not `open` and `exit`, which are in every shell: nobody means a function.
-    return suggest_name(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
-
-
 def _check_text(value: object, name: Name) -> None:
     """Raise InvalidInput for a value that is no text, also in a list: an image, a function, a table.
 
@@ -472,54 +355,9 @@ def _check_text(value: object, name: Name) -> None:
             waiting += part.values()
         elif isinstance(part, (list, tuple, set, frozenset, deque)):
             waiting += part
-        elif not _has_text(part):
+        elif not has_text(part):
             path = name.path if part is value else f"{name.path}[0]"
-            raise _refuse(_describe_object(part, path, name.source), name.source)
-
-
-def _has_text(value: object) -> bool:
-    """Return whether a value has a text of its own. No library is imported to find out."""
-    if isinstance(value, (str, numbers.Number)):
-        return True
-    if (
-        isinstance(value, (ModuleType, type, bytes, bytearray))
-        or inspect.isroutine(value)
-        or _get_shape(value)
-    ):
-        return False
-    if any(hasattr(value, method) for method in _SHOWN_BY) and not hasattr(value, "__float__"):
-        return False
-    is_plain, is_callable = type(value).__str__ is object.__str__, callable(value)
-    if is_plain and is_callable:
-        return False
-    return not ((is_plain or is_callable) and re.fullmatch("(?s)<.*>", str(value)))
-
-
-def _get_shape(value: object) -> tuple[int, ...]:
-    """Return the shape of an array or table, nothing for others; a single number of NumPy has ()."""
-    shape = getattr(value, "shape", ())
-    return shape if isinstance(shape, tuple) else ()
-
-
-def _describe_object(value: object, path: str, source: str) -> Message:
-    """Return what is wrong with a value that is no text, and what may be meant."""
-    hint: str = ""
-    if isinstance(getattr(value, "prompt", None), str):  # a result of ours, which this layer does not know
-        hint = _(
-            " Use {image} for the image, or {prompt} for its prompt.",
-            image=OptionName("image", path),
-            prompt=f"{{{path}.prompt}}",
-        )
-    elif shape := _get_shape(value):
-        part = ".iloc[0, 0]" if len(shape) > 1 else ".iloc[0]"
-        example = f"{{{path}{part if hasattr(value, 'iloc') else list((0,) * len(shape))}}}"
-        hint = _(" {example} is its first value.", example=example)
-    elif any(hasattr(value, method) for method in _SHOWN_BY[:2]):
-        hint = _(" Use {image} for an image.", image=OptionName("image", path))
-    kind = type(value).__name__
-    return _(
-        "{source} is not text; its value has the type {kind}.{hint}", source=source, kind=kind, hint=hint
-    )
+            raise refuse_source(describe_object(part, path, name.source), name.source)
 
 
 def _refuse_expression(source: str) -> InvalidInput:
@@ -529,18 +367,4 @@ def _refuse_expression(source: str) -> InvalidInput:
         source=source,
         forms=_FORMS,
     )
-    return _refuse(problem, source)
-
-
-def _refuse(problem: Message, source: str) -> InvalidInput:
-    """Return the error with how to send a group in braces as typed."""
-    if not source.startswith("{"):
-        return InvalidInput(problem)
-    return InvalidInput(
-        _(
-            "{problem} To send it as typed, write {doubled} or use {raw}.",
-            problem=problem,
-            doubled=source.replace("{", "{{").replace("}", "}}"),
-            raw=OptionName("raw", True),
-        )
-    )
+    return refuse_source(problem, source)

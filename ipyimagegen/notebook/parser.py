@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ipyimagegen.core import template
+from ipyimagegen.core import template, variables
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import (
@@ -279,8 +279,8 @@ def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
 
 def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
     """Return the value of a variable: `pool`, `{pool}` or `cluster.executor`."""
-    path = template.read_path(text.removeprefix("{").removesuffix("}"))
-    if path and (value := template.lookup(path, names)) is not None:
+    path = variables.read_path(text.removeprefix("{").removesuffix("}"))
+    if path and (value := variables.lookup(path, names)) is not None:
         return value
     shown = truncate(text, 40)
     raise InvalidOption(
@@ -288,17 +288,19 @@ def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
     )
 
 
-def _get_only_name(parts: Sequence[template.Part]) -> str | None:
+def _get_only_name(parts: Sequence[template.Part], names: Mapping[str, Any]) -> str | None:
     """Return the path of a name that stands alone, without a format."""
     part = parts[0] if len(parts) == 1 else None
-    return part.path if isinstance(part, template.Name) and not (part.spec or part.conversion) else None
+    if not isinstance(part, template.Name) or part.spec or part.conversion:
+        return None
+    return part.path if part.exists(names) or not part.optional else None
 
 
 def _fill_value(text: str, names: Mapping[str, Any]) -> object:
     """Return an option's value with names filled in; a name that stands alone may hold a list."""
     parts = template.parse(text)
-    if path := _get_only_name(parts):
-        value = template.lookup(path, names, source=text)
+    if path := _get_only_name(parts, names):
+        value = variables.lookup(path, names, source=text)
         if list_elements(value) is not None:
             return value
     return template.fill(parts, names)
@@ -317,8 +319,8 @@ def _fill_setting(text: str, names: Mapping[str, Any]) -> tuple[str, Json]:
 
 def _fill_id(part: template.Part, names: Mapping[str, Any]) -> str:
     """Return ids with names filled in: `{i}` in a loop, `{fox}` for a result or a list of results."""
-    if path := _get_only_name((part,)):
-        value = template.lookup(path, names)
+    if path := _get_only_name((part,), names):
+        value = variables.lookup(path, names)
         if isinstance(value, (Image, Sequence)) and not isinstance(value, (str, bytes)):
             return " ".join(_list_ids(value))
     return template.fill((part,), names)
@@ -352,8 +354,8 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     """
     text = text.strip()
     parts = template.parse(text)
-    if path := _get_only_name(parts):
-        return InputRef(template.lookup(path, names), path)
+    if path := _get_only_name(parts, names):
+        return InputRef(variables.lookup(path, names), path)
     has_names = any(isinstance(part, template.Name) for part in parts)
     if has_names:
         text = template.fill(parts, names).strip()
@@ -364,8 +366,8 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     if target == "mask" and BOX.fullmatch(text):
         return InputRef(text, _("the box"))
     file, shown = expand_home(text), truncate(text, _SHOWN)
-    path = None if has_names else template.read_path(text)  # what was filled in is never read as a variable
-    if path and template.get_first_name(path) in names:
+    path = None if has_names else variables.read_path(text)  # what was filled in is never read as a variable
+    if path and variables.get_first_name(path) in names:
         reference = _find_variable(text, names, target, is_file=exists(file))
         if reference:
             return reference
@@ -380,7 +382,7 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
 def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file: bool) -> InputRef | None:
     """Return the variable, or None for a file such as `cat.png` beside a variable `cat` without `.png`."""
     try:
-        value = template.lookup(text, names)
+        value = variables.lookup(text, names)
     except ImagineError:
         if is_file:
             return None
@@ -412,7 +414,7 @@ def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None
     if _ID.fullmatch(text):
         return _("write {id} for an image of the history.", id=f"@{text}")
     if text.isidentifier():
-        suggestion = template.suggest_variable(text, names)
+        suggestion = variables.suggest_variable(text, names)
         return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)
     if "," in text and target == "mask":
         box = OptionName("mask", "10,20,30,40")
