@@ -12,6 +12,7 @@ from __future__ import annotations
 import keyword
 import re
 import string
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
@@ -556,6 +557,8 @@ def _parse_text(option: Option, text: str) -> str:
                 option=OptionName(option.name),
             )
         )
+    if option.name == "as_":
+        return unicodedata.normalize("NFKC", text)  # as Python reads the name
     return text.lower() if text.lower() in option.choices else text  # only a WORD has choices
 
 

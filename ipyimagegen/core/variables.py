@@ -177,7 +177,7 @@ def describe_object(value: object, path: str, source: str) -> Message:
         part = ".iloc[0, 0]" if len(shape) > 1 else ".iloc[0]"
         example = f"{{{path}{part if hasattr(value, 'iloc') else list((0,) * len(shape))}}}"
         hint = _(" {example} is its first value.", example=example)
-    elif any(hasattr(value, method) for method in _SHOWN_BY[:2]):
+    elif any(hasattr(value, method) for method in _SHOWN_BY[:2]) and not isinstance(value, ModuleType):
         hint = _(" Use {image} for an image.", image=OptionName("image", path))
     kind = type(value).__name__
     return _(

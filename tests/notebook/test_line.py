@@ -74,6 +74,7 @@ READ = [
     ("--negative-prompt “模糊　文字” x", {"negative_prompt": "“模糊　文字”"}, "x"),
     ("--negative-prompt ４：３，ａ｜ｂ x", {"negative_prompt": "４：３，ａ｜ｂ"}, "x"),
     ("--set ｓｔｅｐｓ＝３０ --set note＝（ａ） x", {"extra": {"steps": 30, "note": "（ａ）"}}, "x"),
+    ("--as ｆｏｘ x", {"as_": "fox"}, "x"),
     ("--user ｛没有｝ --seed ｛many｝ x", {"user": "｛没有｝", "seed": (1, 2)}, "x"),
     ("--size ｛w｝x{ w } x", {"size": "640x640"}, "x"),
     ("a  fox   with  --blanks", {}, "a  fox   with  --blanks"),
