@@ -20,7 +20,7 @@ LONG_DASHES = "—–"  # editors and phones put them in place of two hyphens
 DASHES = f"-－{LONG_DASHES}"
 COMMAS = ",，、"
 NON_BLANK = re.compile(r"\S")
-_CURLY = re.compile("“[^“”]*”")
+_CURLY = re.compile("“[^“”\"']*”")
 _QUOTED_IN_LISTS = f"[{COMMAS}{{}}]"
 
 
