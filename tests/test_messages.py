@@ -33,7 +33,7 @@ from ipyimagegen.core.template import fill, parse
 from ipyimagegen.core.user_input import from_call
 from ipyimagegen.imaging import encode_input, read_mask
 from ipyimagegen.notebook.fronts import CELL, PANEL
-from ipyimagegen.notebook.parser import check_line_prompt, parse_line
+from ipyimagegen.notebook.parser import check_call, check_line_prompt, parse_line
 from ipyimagegen.results.saving import check_place
 from ipyimagegen.session.waiting import ProgressDisplay
 from ipyimagegen.store import Disk, Store
@@ -113,6 +113,11 @@ def test_lines(line):
 @pytest.mark.parametrize("text", MESSAGES["text"])
 def test_texts_that_are_hardly_a_prompt(text):
     check("text", text, {"cell": read(catch(check_line_prompt, text))["cell"]})
+
+
+@pytest.mark.parametrize("call", MESSAGES["call"])
+def test_calls_that_are_no_lines(call):
+    check("call", call, {"cell": read(catch(check_call, *call.split(" ", 1)))["cell"]})
 
 
 @pytest.mark.parametrize("template", MESSAGES["template"])

@@ -73,7 +73,7 @@ class Axis:
     @property
     def texts(self) -> tuple[str, ...]:
         """The values as text; long prompts without the words that all of them begin or end with."""
-        texts = [str(value) or "(nothing)" for value in self.values]
+        texts = [str(value).strip() or "(nothing)" for value in self.values]
         return tuple(_drop_common_words(texts) if self.name == PROMPT else texts)
 
     @property

@@ -143,10 +143,10 @@ class Detached(ImagineError, KeyboardInterrupt):
         return super()._describe_bill() if self.remedy in OF_UNKNOWN else ""
 
 
-def find_nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate most like `word`, or None when none is near."""
+def find_nearest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the candidate most like `word`, or None when none is nearer than `cutoff`, from 0 to 1."""
     by_fold = {candidate.casefold(): candidate for candidate in candidates}
-    matches = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=cutoff)
     return by_fold[matches[0]] if matches else None
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import keyword
 import re
+import string
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
@@ -65,11 +67,11 @@ class Option:
     """The declaration of an option.
 
     `low` and `high` bound numbers (inclusive). `short` is a single-letter flag. `synonyms` are the
-    names that other tools give it; an error answers them with ours. `identity` is whether two
-    requests that differ in this option alone are different requests. `change_cost` ranks how expensive a
-    change between two calls is for a server, such as loading another model: the outer axis of a sweep is
-    the most expensive. `config`, `python` and `panel` are whether `%config Imagine`, `imagine()` and the
-    panel's list of options have it.
+    names that other tools give it, separated by blanks; an error answers them with ours. `identity` is
+    whether two requests that differ in this option alone are different requests. `change_cost` ranks how
+    expensive a change between two calls is for a server, such as loading another model: the outer axis of
+    a sweep is the most expensive. `config`, `python` and `panel` are whether `%config Imagine`, `imagine()`
+    and the panel's list of options have it.
     """
 
     name: str
@@ -80,7 +82,7 @@ class Option:
     low: float | None = None
     high: float | None = None
     short: str = ""
-    synonyms: tuple[str, ...] = ()
+    synonyms: str = ""
     metavar: str = ""
     repeats: bool = False
     sent: bool = True
@@ -116,7 +118,7 @@ _TABLE = (
         Kind.NAME,
         _("model that makes the image"),
         short="-m",
-        synonyms=("engine", "checkpoint", "model_id", "model_name"),
+        synonyms="engine checkpoint ckpt model_id model_name deployment deployment_id",
         change_cost=4,
         panel=False,
     ),
@@ -125,7 +127,10 @@ _TABLE = (
         Kind.SIZE,
         _("WIDTHxHEIGHT in pixels, or auto, square, landscape, portrait"),
         choices=SIZE_WORDS,
-        synonyms=("width", "height", "w", "h", "resolution", "res", "image_size", "dimensions", "tier"),
+        synonyms=(
+            "width height w h resolution res image_size img_size size_px dim dims dimension dimensions "
+            "tier landscape portrait square pixels hires"
+        ),
         change_cost=3,
     ),
     Option(
@@ -133,7 +138,7 @@ _TABLE = (
         Kind.RATIO,
         _("width to height; becomes the nearest size where a server takes only sizes"),
         choices=_RATIOS,
-        synonyms=("ar", "ratio", "aspect", "image_ratio"),
+        synonyms="ar ratio ratios aspect image_ratio orientation",
         change_cost=3,
     ),
     Option(
@@ -144,8 +149,9 @@ _TABLE = (
         high=128,
         short="-n",
         synonyms=(
-            *("count", "number", "num", "num_images", "number_of_images", "num_outputs", "images"),
-            *("batch", "batch_size", "batch_count", "samples", "n_samples", "n_iter", "quantity"),
+            "count number num num_images number_of_images num_outputs batch batch_size batch_count "
+            "samples num_samples n_samples n_iter quantity n_images image_count num_images_per_prompt "
+            "amount copies how_many times variations num_variations"
         ),
     ),
     Option(
@@ -154,28 +160,61 @@ _TABLE = (
         _("same seed, same image, where the server honours it; -1 is random"),
         low=-1,
         high=2**63 - 1,
-        synonyms=("random_seed", "noise_seed"),
+        synonyms="random_seed noise_seed seed_value random_state new_seed rng",
         change_cost=0,
     ),
-    Option("quality", Kind.WORD, _("effort, and price"), choices=_QUALITIES),
+    Option(
+        "quality",
+        Kind.WORD,
+        _("effort, and price"),
+        choices=_QUALITIES,
+        synonyms="q hd detail quality_level image_quality",
+    ),
     Option(
         "complexity",
         Kind.CHOICE,
         _("how much the model plans before it draws"),
         choices=("low", "medium", "high"),
     ),
-    Option("style", Kind.WORD, _("look of the image (dall-e-3, sketch)"), choices=("vivid", "natural")),
-    Option("background", Kind.CHOICE, _("behind the subject"), choices=("auto", "transparent", "opaque")),
+    Option(
+        "style",
+        Kind.WORD,
+        _("look of the image (dall-e-3, sketch)"),
+        choices=("vivid", "natural"),
+        synonyms="style_preset image_style",
+    ),
+    Option(
+        "background",
+        Kind.CHOICE,
+        _("behind the subject"),
+        choices=("auto", "transparent", "opaque"),
+        synonyms="bg transparent transparency",
+    ),
     Option(
         "output_format",
         Kind.CHOICE,
         _("file format of the images"),
         choices=OUTPUTS,
-        synonyms=("format", "file_format", "image_format", "filetype", "ext"),
+        synonyms=(
+            "format file_format image_format filetype file_type ext extension mime mime_type "
+            "output_type output_mime_type content_type type"
+        ),
     ),
-    Option("output_compression", Kind.INTEGER, _("0 to 100, for jpeg and webp"), low=0, high=100),
     Option(
-        "frame_count", Kind.INTEGER, _("frames of a gif"), low=2, high=16, synonyms=("frames", "num_frames")
+        "output_compression",
+        Kind.INTEGER,
+        _("0 to 100, for jpeg and webp"),
+        low=0,
+        high=100,
+        synonyms="compression jpeg_quality output_quality compression_level",
+    ),
+    Option(
+        "frame_count",
+        Kind.INTEGER,
+        _("frames of a gif"),
+        low=2,
+        high=16,
+        synonyms="frames num_frames n_frames",
     ),
     Option(
         "frame_duration_ms",
@@ -183,24 +222,35 @@ _TABLE = (
         _("milliseconds that each frame of a gif is shown"),
         low=20,
         high=655_350,  # a gif counts hundredths of a second in 16 bits
-        synonyms=("frame_duration",),
+        synonyms="frame_duration duration frame_ms",
     ),
-    Option("moderation", Kind.CHOICE, _("how strictly the server filters"), choices=("auto", "low")),
+    Option(
+        "moderation",
+        Kind.CHOICE,
+        _("how strictly the server filters"),
+        choices=("auto", "low"),
+        synonyms="safety safety_checker safety_filter safety_tolerance filter moderation_level",
+    ),
     Option(
         "response_format",
         Kind.CHOICE,
         _("how the server returns images; both are stored alike"),
         choices=("b64_json", "url"),
         identity=False,
+        synonyms="response_type return_type b64 b64_json url_format",
     ),
     Option(
-        "input_fidelity", Kind.CHOICE, _("how closely an edit keeps to its input"), choices=("low", "high")
+        "input_fidelity",
+        Kind.CHOICE,
+        _("how closely an edit keeps to its input"),
+        choices=("low", "high"),
+        synonyms="fidelity image_fidelity",
     ),
     Option(
         "negative_prompt",
         Kind.TEXT,
         _("what should not be in the image"),
-        synonyms=("negative", "neg", "no", "neg_prompt", "exclude"),
+        synonyms="negative neg no neg_prompt negative_text exclude without avoid",
     ),
     Option(
         "guidance_scale",
@@ -208,7 +258,7 @@ _TABLE = (
         _("how closely to follow the prompt"),
         low=0,
         high=100,
-        synonyms=("cfg", "cfg_scale", "guidance", "scale", "true_cfg_scale", "txt_cfg"),
+        synonyms="cfg cfg_scale guidance scale true_cfg_scale txt_cfg prompt_strength",
     ),
     Option(
         "steps",
@@ -217,16 +267,23 @@ _TABLE = (
         low=1,
         high=1000,
         synonyms=(
-            "num_inference_steps",
-            "inference_steps",
-            "sample_steps",
-            "num_steps",
-            "step",
-            "iterations",
+            "num_inference_steps inference_steps sample_steps num_steps step iterations sampling_steps "
+            "diffusion_steps"
         ),
     ),
-    Option("watermark", Kind.FLAG, _("the server's visible watermark")),
-    Option("stream", Kind.FLAG, _("show partial images while waiting"), identity=False),
+    Option(
+        "watermark",
+        Kind.FLAG,
+        _("the server's visible watermark"),
+        synonyms="add_watermark logo logo_info",
+    ),
+    Option(
+        "stream",
+        Kind.FLAG,
+        _("show partial images while waiting"),
+        identity=False,
+        synonyms="streaming live stream_partial",
+    ),
     Option(
         "partial_images",
         Kind.INTEGER,
@@ -234,6 +291,7 @@ _TABLE = (
         low=0,
         high=3,
         identity=False,
+        synonyms="partials partial previews",
     ),
     Option(
         "user",
@@ -241,7 +299,7 @@ _TABLE = (
         _("an end user's id, for the server's own statistics"),
         metavar="ID",
         identity=False,
-        synonyms=("user_id",),
+        synonyms="user_id",
     ),
     Option(
         "safety_identifier",
@@ -257,8 +315,9 @@ _TABLE = (
         _("image to edit: @ID, variable, path or URL; repeatable"),
         repeats=True,
         synonyms=(
-            *("input", "input_image", "init_image", "init_img", "img", "reference", "ref", "reference_image"),
-            *("image_url", "source"),
+            "input input_image init_image init_img img reference ref reference_image image_url source "
+            "image_path image_file input_images inputs reference_images references images files picture "
+            "src photo attach edit img2img"
         ),
         config=False,
         panel=False,
@@ -267,7 +326,7 @@ _TABLE = (
         "mask",
         Kind.INPUT,
         _("where to edit: an image, or x,y,w,h"),
-        synonyms=("mask_image", "mask_img", "inpaint"),
+        synonyms="mask_image mask_img mask_path mask_url inpaint region",
         config=False,
         panel=False,
     ),
@@ -277,7 +336,7 @@ _TABLE = (
         Kind.NAME,
         _("server to use: a name of %imagine_endpoints, or a base URL"),
         metavar="NAME|URL",
-        synonyms=("base_url", "api_base", "server", "provider", "url", "host", "api_url"),
+        synonyms="base_url api_base server provider url host api_url endpoint_url api backend service",
         change_cost=5,
         config=True,
         panel=False,
@@ -287,7 +346,7 @@ _TABLE = (
         Kind.TEXT,
         _("variable to bind the result to"),
         metavar="NAME",
-        synonyms=("variable", "var", "name", "out_var", "as"),
+        synonyms="variable var name out_var as as_name assign bind store result",
         python=False,
     ),
     _local(
@@ -295,23 +354,38 @@ _TABLE = (
         Kind.TEXT,
         _("file to save to, such as out/{{model}}-{{index}}"),
         metavar="PATH",
-        synonyms=("output", "out", "o", "file", "filename", "outfile", "output_file", "path", "outdir"),
+        synonyms=(
+            "output out o file filename file_name outfile output_file path outdir output_dir "
+            "output_path save_path save_to save_as save_dir dest destination folder directory target "
+            "out_dir download"
+        ),
         python=False,
     ),
     _local(
         "new",
         Kind.FLAG,
         _("send (and pay for) a new request even if the result is stored"),
-        synonyms=("force", "no_cache", "nocache", "fresh", "refresh", "regenerate", "overwrite"),
+        synonyms=("force f no_cache nocache no_reuse fresh refresh regenerate overwrite again redo rerun"),
         panel=False,
     ),
-    _local("retry", Kind.FLAG, _("send a request of unknown outcome again; you may pay twice"), panel=False),
-    _local("offline", Kind.FLAG, _("only the store, sketch and this machine")),
+    _local(
+        "retry",
+        Kind.FLAG,
+        _("send a request of unknown outcome again; you may pay twice"),
+        synonyms="retries max_retries resend",
+        panel=False,
+    ),
+    _local(
+        "offline",
+        Kind.FLAG,
+        _("only the store, sketch and this machine"),
+        synonyms="local local_only offline_mode no_network",
+    ),
     _local(
         "dry_run",
         Kind.FLAG,
         _("show the request and what it may cost; send nothing"),
-        synonyms=("dryrun", "preview", "cost", "estimate"),
+        synonyms="dryrun dry preview cost price estimate simulate plan",
         panel=False,
     ),
     _local(
@@ -321,6 +395,7 @@ _TABLE = (
         low=0.1,
         high=86400,
         metavar="SECONDS",
+        synonyms="max_time time_limit timeout_seconds request_timeout",
         config=True,
         panel=False,
     ),
@@ -334,26 +409,51 @@ _TABLE = (
         "executor",
         Kind.OBJECT,
         _("run the calls on this concurrent.futures.Executor, such as a cluster's"),
+        synonyms="pool cluster executor_name",
         panel=False,
     ),
     _local("send_key", Kind.FLAG, _("let the key travel to where the executor runs the calls"), panel=False),
-    _local("raw", Kind.FLAG, _("send the prompt as typed, braces and all"), python=False, panel=False),
+    _local(
+        "raw",
+        Kind.FLAG,
+        _("send the prompt as typed, braces and all"),
+        synonyms="literal verbatim raw_prompt",
+        python=False,
+        panel=False,
+    ),
 )
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _TABLE}
-_BY_SYNONYM = {synonym: option for option in _TABLE for synonym in option.synonyms}
-_HEADERS = ("header", "headers", "extra_headers", "http_header")  # what other tools call them
+BY_SYNONYM = {synonym: option.name for option in _TABLE for synonym in option.synonyms.split()}
+# Settings, under the names that other tools give them.
+_SETTINGS_FOR: Mapping[str, Setting] = {
+    "header headers extra_headers http_header organization org project": Setting(
+        "endpoints", {"NAME": {"headers": {"X-Team": "…"}}}
+    ),
+    "max_parallel parallel workers jobs concurrency threads num_workers": Setting("max_parallel", 8),
+    "max_calls": Setting("max_calls", 32),
+    "max_images budget max_cost limit": Setting("max_images", 200),
+    "reuse cache use_cache": Setting("reuse", value=False),
+    "embed original full_size": Setting("embed", "original"),
+}
+_SETTING_FOR = {name: setting for names, setting in _SETTINGS_FOR.items() for name in names.split()}
+PROMPT_NAMES = ("prompt", "prompts", "text", "texts", "description", "caption", "text_prompt", "query", "p")
 _EXTRAS = ("set", "extra_body", "kwargs", "options", "parameters", "params", "more")
-_KEYS = ("key", "api_key", "apikey", "token", "openai_api_key", "authorization", "password")
+# Fields of other tools that no option stands for, although its name is spelled much like theirs.
+_FOREIGN = ("mode", "task", "operation", "stylize")
+_NEAR = 0.75  # how alike two spellings are; "output" and "outpaint" share only letters
 INPUTS = {name: option for name, option in OPTIONS.items() if option.kind is Kind.INPUT}
 SENT = {name: option for name, option in OPTIONS.items() if option.sent and name not in INPUTS}
 LOCAL = {name: option for name, option in OPTIONS.items() if not option.sent}
 
 # Full-width forms and curly quotes that Chinese keyboards and editors put where ASCII is meant.
-_AS_MEANT = str.maketrans("０１２３４５６７８９：×ｘＸ，．｜＝－＊", "0123456789:xxX,.|=-*", "“”‘’")
+_HALF_WIDTH = string.digits + string.ascii_letters + ":,.|=-*/@_+"
+_FULL_WIDTH = "".join(chr(ord(char) + 0xFEE0) for char in _HALF_WIDTH)
+_AS_MEANT = str.maketrans(f"{_FULL_WIDTH}×。−", f"{_HALF_WIDTH}x.-", "“”‘’")
 _SIZE = re.compile(r"\s*(\d{1,6})\s*[xX*]\s*(\d{1,6})\s*")
 TIER = re.compile(r"(\d{1,2}(?:\.\d)?)[kK]")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*:\s*(\d{1,5}(?:\.\d+)?)\s*")
+_KEY = re.compile(r"(?i)(?:[a-z]+_)*(?:api_?key|key|token|secret|password|auth|authorization|bearer)")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _EXACT = 2**53  # up to here a float holds every whole number
@@ -362,7 +462,7 @@ _SHOWN = 10**22  # numbers from here on are too long for a message
 
 
 def to_half_width(text: str) -> str:
-    """Return `text` with full-width digits and signs, and curly quotes, as ASCII."""
+    """Return `text` with full-width letters, digits and signs as ASCII, and without curly quotes."""
     return text.translate(_AS_MEANT)
 
 
@@ -389,16 +489,17 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
 
     `name` is in snake_case; `others` are names that only this front door has.
     """
-    if option := _BY_SYNONYM.get(name):
-        return _(" Use {option}.", option=OptionName(option.name))
-    if name in _EXTRAS:
-        return _(" Use {option}.", option=OptionName("extra"))
-    if name in _KEYS:
+    if meant := "extra" if name in _EXTRAS else BY_SYNONYM.get(name):
+        return _(" Use {option}.", option=OptionName(meant))
+    if setting := _SETTING_FOR.get(name):
+        return _(" It is a setting: {setting}", setting=setting)
+    if name in PROMPT_NAMES:
+        return _(" The prompt stands without a name.")
+    if _KEY.fullmatch(name):
         return _(" No option takes a key. Keys belong in the environment or in a .env file.")
-    if name in _HEADERS:
-        example = Setting("endpoints", {"NAME": {"headers": {"X-Team": "…"}}})
-        return _(" Headers belong to an endpoint: {setting}", setting=example)
-    nearest = find_nearest(name, [*OPTIONS, *others])
+    names = [*OPTIONS, *others]
+    beginning = (known for known in names if len(name) > 1 and known.startswith(name))
+    nearest = None if name in _FOREIGN else next(beginning, None) or find_nearest(name, names, _NEAR)
     if nearest is None:
         return _(" Any other field of a request is sent with {extra}.", extra=OptionName("extra"))
     return _(" Did you mean {name}?", name=nearest if nearest.startswith("-") else OptionName(nearest))
@@ -507,12 +608,15 @@ def _parse_text(option: Option, text: str) -> str:
                 option=OptionName(option.name),
             )
         )
+    if option.name == "as_":
+        return unicodedata.normalize("NFKC", text)  # as Python reads the name
     return text.lower() if text.lower() in option.choices else text  # only a WORD has choices
 
 
 def _parse_choice(option: Option, text: str) -> str:
-    if text.lower() in option.choices:
-        return text.lower()
+    word = text.lower().replace("——", "_")  # what a Chinese keyboard puts for it
+    if word in option.choices:
+        return word
     raise InvalidOption(
         _(
             "Invalid {option}: choose one of {choices}.{hint}",

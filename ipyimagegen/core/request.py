@@ -18,7 +18,7 @@ from typing import Any
 
 from ipyimagegen.core.errors import InvalidOption
 from ipyimagegen.core.messages import Message, OptionName, _
-from ipyimagegen.core.options import SENT, Json, to_plain
+from ipyimagegen.core.options import SENT, Json, to_half_width, to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +151,11 @@ def read_setting(text: str) -> tuple[str, Json]:
     Raises InvalidOption, also for a value that looks like a JSON object or list and is invalid: the line
     took its quotes off, and it would reach the server as a meaningless string.
     """
-    key, equals, value = text.partition("=")
-    if not equals or not key:
+    equals = re.search("[=＝]", text)
+    key, value = (to_half_width(text[: equals.start()]), text[equals.end() :]) if equals else ("", "")
+    if re.fullmatch(r"[-+.\deE]+", to_half_width(value)):
+        value = to_half_width(value)
+    if not key:
         raise InvalidOption(_("{extra} takes key=value, not {text!r}.", extra=OptionName("extra"), text=text))
     setting: Json = value
     problem: Message | None = None

@@ -1,23 +1,37 @@
 r"""Prompt templates: names in braces and alternatives; every other brace stays as typed.
 
-A single pass splits a template into parts. `{name}`, `{obj.attr}`, `{table[key]}` are names, with `!r` and
-`:format` as in f-strings, names in the format included. `{red|blue}` is a group of alternatives.
-`{{` and `}}` are literal braces. Everything else stays as typed: JSON, code, Python keywords, and
-LaTeX groups (right after `\word`, `^`, `_` or another such group). A filled-in value is never expanded.
+A single pass splits a template into parts, in this order: `{{` and `}}` are literal braces, `{red|blue}` is
+a group of alternatives, `{name}`, `{obj.attr}`, `{table[key]}`, `{table.loc[row, column]}` are names, with
+`!r` and `:format` as in f-strings, names in the format included. Python's own parser reads them, so that
+names of every script and keys mean what they mean in Python; nothing is evaluated or called. Another
+expression that uses a variable, such as `{x+1}`, is an error. Everything else stays as typed: JSON, code,
+Python keywords, and LaTeX groups (right after a backslash, `\word`, `^`, `_` or another such group). A
+filled-in value is never expanded.
 """
 
 from __future__ import annotations
 
-import keyword
+import ast
+import builtins
 import numbers
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
-from ipyimagegen.core.errors import InvalidInput, suggest_name
-from ipyimagegen.core.messages import Message, OptionName, _
+from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.messages import OptionName, _
+from ipyimagegen.core.variables import (
+    MAY_BEGIN,
+    describe_object,
+    get_first_name,
+    has_text,
+    is_path,
+    lookup,
+    parse_expression,
+    refuse_source,
+)
 
 
 @dataclass(frozen=True)
@@ -29,12 +43,28 @@ class Literal:
 
 @dataclass(frozen=True)
 class Name:
-    """A name to fill in; `source` is the group as typed, braces included."""
+    """A name to fill in; `source` is the group as typed, braces included.
+
+    An `optional` one stays as typed where there is no such variable: it may be text or code.
+    """
 
     source: str
     path: str
     conversion: str = ""
     spec: str = ""
+    optional: bool = False
+
+    def exists(self, namespace: Mapping[str, Any]) -> bool:
+        """Return whether there is a variable of its first name."""
+        return get_first_name(self.path) in namespace
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Python in braces that is not filled in: an error where one of `names` is a variable, else text."""
+
+    source: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -47,22 +77,27 @@ class Alternatives:
 
 LONGEST = 1_000_000  # characters of a prompt; anything longer is a pasted file
 _LONGEST_SPEC = 200  # characters of a format
-Part: TypeAlias = Literal | Name | Alternatives
+_CHECKED = 1000  # elements of a list that are looked at
+_LONGEST_NAME = 500  # characters of an expression, so that a text of many open braces is read in linear time
+Part: TypeAlias = Literal | Name | Expression | Alternatives
 
-_IDENTIFIER = r"[^\W\d]\w*"
-_TRAILER = rf"\.{_IDENTIFIER}|\[(?:-?\d+|{_IDENTIFIER}|'[^'\n]*'|\"[^\"\n]*\")\]"
-_PATH = rf"{_IDENTIFIER}(?:{_TRAILER})*"
-# The format mini-language, or a date format: what else follows a colon is text, such as CSS.
-_SPEC = r"(?:[^{}\n]?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}\n]*%[a-zA-Z][^{}\n]*"
-_FORMAT = rf"(?! \{{)(?:[^{{}}\n]|\{{{_PATH}\}})*"  # {sky: {colour}} is text with a name in it
-_NAME = re.compile(rf"\{{({_PATH})(?:!([rsa]))?(?::({_FORMAT}))?\}}")
-_NESTED = re.compile(rf"\{{({_PATH})\}}")
+_CLOSING = {"{": "}", "｛": "｝"}  # Chinese keyboards put the full-width ones
+_LEXEME = re.compile(r"""'(?:[^'\\\n]|\\[^\n]){0,200}'|"(?:[^"\\\n]|\\[^\n]){0,200}"|[^\n]""")
+# The format mini-language, or a date format: what else follows a colon may be text, such as CSS.
+_SPEC = re.compile(
+    r"(?:[^{}\n]?[<>=^])?[-+ ]?z?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}\n]*%[a-zA-Z][^{}\n]*"
+)
+_NESTED = re.compile(r"\{([^{}\n]*)\}")
+_TAIL = r"(?:!([rsa]) *)?(?::((?:[^{{}}\n]|\{{[^{{}}\n]*\}}){{0,200}}))?{close}"
+_TAILS = {closing: re.compile(_TAIL.format(close=closing)) for closing in _CLOSING.values()}
 _ALTERNATIVES = re.compile(r"""\{([^{}"'\\:;=\[\]\n|｜]*+[|｜][^{}"'\\:;=\[\]\n]*+)\}""")
 _COMMAS = re.compile(r"(?<![\\}\w^]){[\w -]+(?:[,，、][\w -]+)+}")
-_LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]+|[\^_])\Z")
+_LATEX_BEFORE = re.compile(r"(?:\\[A-Za-z]*|[\^_])\Z")
 _BRACE = re.compile("[{}]")
-_STEP = re.compile(_TRAILER)
-_QUOTED_INDEX = re.compile(r"(?<=[\w\])])\[(?:'[^'\n]*'|\"[^\"\n]*\")\]")
+_SPECIAL = re.compile("[{}｛]")
+_INDEX = re.compile(r"""(?<=[\w\])])\[(?:'[^'\n]*'|"[^"\n]*"|[^][{}'"\n]){1,200}\]""")
+_ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+>")  # in the text of an object that has none
+_FORMS = "{name}, {obj.attr}, {table[key]}, {table.loc[row, column]}"
 _CONVERSIONS: Mapping[str, Callable[[object], str]] = {"r": repr, "s": str, "a": ascii}
 
 
@@ -91,8 +126,8 @@ def parse(template: str) -> tuple[Part, ...]:
             at += 2 if opened == "{{" and template.startswith("}}", at) else 1
             literal.append("}")
         else:
-            brace = _BRACE.search(template, at)
-            at = brace.start() if brace else len(template)
+            special = _SPECIAL.search(template, at + (2 if template.startswith("｛｛", at) else 1))
+            at = special.start() if special else len(template)
             literal.append(template[start:at])
     return (*parts, Literal("".join(literal))) if literal else tuple(parts)
 
@@ -109,29 +144,73 @@ def _find_group_ends(template: str) -> Mapping[int, int]:
     return ends
 
 
-def _match_group(template: str, at: int) -> Name | Alternatives | None:
-    if template.startswith("{{", at):
+def _match_group(template: str, at: int) -> Name | Expression | Alternatives | None:
+    if template.startswith(("{{", "｛｛"), at):
         return None
-    if (match := _match_name(template, at)) and not keyword.iskeyword(_get_first(match[1])):
-        return Name(match[0], match[1], match[2] or "", match[3] or "")
     if match := _ALTERNATIVES.match(template, at):
-        return Alternatives(match[0], tuple(choice.strip() for choice in re.split("[|｜]", match[1])))
-    return None
+        return Alternatives(match[0], tuple(re.split("[|｜]", match[1])))
+    return _match_name(template, at)
+
+
+def _match_name(text: str, at: int) -> Name | Expression | None:
+    """Return the name or the expression in the braces that open there, if any."""
+    closing = _CLOSING.get(text[at : at + 1])
+    end = _find_expression_end(text, at + 1) if closing and MAY_BEGIN.match(text, at + 1) else -1
+    tail = _TAILS[closing].match(text, end) if closing and end > 0 else None
+    if tail is None:
+        return None
+    typed, source = text[at + 1 : end], text[at : tail.end()]
+    tree, conversion, spec = parse_expression(typed.strip()), tail[1] or "", tail[2] or ""
+    if not is_path(tree) or typed.rstrip()[-1] == "=":  # {x=} of an f-string
+        names = _list_used(tree) if closing == "}" and "{" not in typed else ()
+        return Expression(source, names) if names else None
+    if any(not is_path(parse_expression(name)) for name in _NESTED.findall(spec)):
+        return None
+    is_usual, is_text = _SPEC.fullmatch(_NESTED.sub("1", spec)), spec[:1].isspace()
+    if (not is_usual and is_text) or ("{" in spec and (is_text or not is_usual)):
+        return None  # {sky: {colour}} is text with a name in it
+    optional = closing == "｝" or not is_usual or is_text or typed != typed.strip()
+    return Name(source, typed.strip(), conversion, spec, optional)
+
+
+def _find_expression_end(text: str, at: int) -> int:
+    """Return where the expression ends that begins there, at a brace, format or conversion; else -1."""
+    depth, stop = 0, at + _LONGEST_NAME
+    while at < stop and (lexeme := _LEXEME.match(text, at)):
+        char = lexeme[0]
+        if char in "{}｛｝" or (
+            depth <= 0 and (char == ":" or (char == "!" and text[at + 1 : at + 2] != "="))
+        ):
+            return at
+        if char == "#":  # a comment in Python; in text a colour
+            return -1
+        depth += (char in "([") - (char in ")]")
+        at = lexeme.end()
+    return -1
+
+
+def _list_used(tree: ast.expr | None) -> tuple[str, ...]:
+    """Return the names of which one, if it is a variable, tells that an expression is meant as such.
+
+    It is the name that the expression begins with, or for a built-in function or a method of a text, such as
+    `len(items)` and `", ".join(items)`, any name in it.
+    """
+    if tree is None:
+        return ()
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    first = [name.id for name in names if name.col_offset == 0]
+    if first and not hasattr(builtins, first[0]):
+        return tuple(first)
+    is_method = isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute)
+    return tuple(name.id for name in names) if first or is_method else ()
 
 
 def find_name_end(text: str, at: int) -> int | None:
     """Return the end of a name in braces, or of an index in brackets after a name, that begins at `at`."""
-    match = _match_name(text, at) or _QUOTED_INDEX.match(text, at)
-    return match.end() if match else None
-
-
-def _match_name(text: str, at: int) -> re.Match[str] | None:
-    match = _NAME.match(text, at)
-    return match if match and re.fullmatch(_SPEC, _NESTED.sub("1", match[3] or "")) else None
-
-
-def _get_first(path: str) -> str:
-    return re.match(_IDENTIFIER, path)[0]  # type: ignore[index]  # a path begins with an identifier
+    if name := _match_name(text, at):
+        return at + len(name.source)
+    match = _INDEX.match(text, at)
+    return match.end() if match and is_path(parse_expression(f"x{match[0]}")) else None
 
 
 def list_groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
@@ -141,9 +220,13 @@ def list_groups(parts: tuple[Part, ...]) -> tuple[Alternatives, ...]:
 
 def looks_like_alternatives(parts: tuple[Part, ...]) -> bool:
     """Return whether literal text has braces with bars or commas, so that alternatives may be meant."""
-    texts = [part.text for part in parts if isinstance(part, Literal)]
+    texts = [part.text if isinstance(part, Literal) else part.source for part in parts if _is_text(part)]
     bars = any(map(re.compile("[|｜]").search, texts)) and any(map(re.compile("[{｛]").search, texts))
     return bars or any(_COMMAS.search(text) for text in texts)
+
+
+def _is_text(part: Part) -> TypeGuard[Literal | Expression]:
+    return isinstance(part, (Literal, Expression))
 
 
 def choose(parts: tuple[Part, ...], chosen: tuple[str, ...]) -> tuple[Part, ...]:
@@ -177,15 +260,27 @@ def _to_text(part: Part, namespace: Mapping[str, Any]) -> str:
                 raw=OptionName("raw", True),
             )
         )
-    value = lookup(part.path, namespace, source=part.source)
+    if isinstance(part, Expression):
+        if any(name in namespace for name in part.names):
+            raise _refuse_expression(part.source)
+        return part.source
+    if part.optional and not part.exists(namespace):
+        return part.source
+    return _write_value(lookup(part.path, namespace, source=part.source), part, namespace)
+
+
+def _write_value(value: object, part: Name, namespace: Mapping[str, Any]) -> str:
+    """Return a value as text, as an f-string writes it. Raises InvalidInput."""
     try:
+        _check_text(value, part)
         spec = _NESTED.sub(
             lambda name: _format(lookup(name[1], namespace, source=part.source), "", part.source), part.spec
         )
+        converted = value
         if part.conversion:
             _check_size(value, part.source)
-            value = _CONVERSIONS[part.conversion](value)
-        return _format(value, spec, part.source)
+            converted = _CONVERSIONS[part.conversion](value)
+        text = _format(converted, spec, part.source)
     except InvalidInput:
         raise
     except Exception as error:  # noqa: BLE001 - a user's __format__ may raise anything
@@ -195,7 +290,11 @@ def _to_text(part: Part, namespace: Mapping[str, Any]) -> str:
             kind=type(error).__name__,
             error=str(error),
         )
-    raise _refuse(problem, part.source)
+    else:
+        if isinstance(value, str) or not _ADDRESS.search(text):
+            return text
+        problem = describe_object(value, part.path, part.source)
+    raise refuse_source(problem, part.source)
 
 
 def _format(value: object, spec: str, source: str) -> str:
@@ -241,74 +340,31 @@ def _check_room(room: int, source: str) -> None:
         )
 
 
-def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
-    """Return the object at `path`, such as `fox[1].size`; nothing is evaluated or called.
+def _check_text(value: object, name: Name) -> None:
+    """Raise InvalidInput for a value that is no text, also in a list: an image, a function, a table.
 
-    Raises InvalidInput with a near match and how to send the braces as typed.
+    Numbers, dates, paths and the like have a text of their own.
     """
-    source = source or path
-    walked = _get_first(path)
-    if walked not in namespace:
-        hint = suggest_variable(walked, namespace)
-        problem = _("{source}: there is no variable {name!r}.{hint}", source=source, name=walked, hint=hint)
-        raise _refuse(problem, source)
-    value = namespace[walked]
-    for step in _STEP.findall(path, len(walked)):
-        try:
-            key = step[1:] if step[0] == "." else _read_key(step[1:-1], namespace, source)
-            value = getattr(value, key) if step[0] == "." else value[key]
-        except InvalidInput:
-            raise
-        except Exception as error:  # noqa: BLE001 - a user's property may raise anything
-            problem = _(
-                "{source}: {walked} has no {step} ({kind}).{hint}",
-                source=source,
-                walked=walked,
-                step=step,
-                kind=type(error).__name__,
-                hint=suggest_name(key, _list_names(value, step)) if isinstance(key, str) else "",
-            )
-        else:
-            walked += step
+    waiting, seen = deque([value]), set[int]()
+    while waiting and len(seen) < _CHECKED:
+        part = waiting.popleft()
+        if id(part) in seen:
             continue
-        raise _refuse(problem, source)
-    return value
+        seen.add(id(part))
+        if isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, (list, tuple, set, frozenset, deque)):
+            waiting += part
+        elif not has_text(part):
+            path = name.path if part is value else f"{name.path}[0]"
+            raise refuse_source(describe_object(part, path, name.source), name.source)
 
 
-def _list_names(value: object, step: str) -> list[str]:
-    if step[0] == ".":
-        return [name for name in dir(value) if not name.startswith("_")]
-    return [key for key in value if isinstance(key, str)] if isinstance(value, Mapping) else []
-
-
-def _read_key(text: str, namespace: Mapping[str, Any], source: str) -> Any:
-    if text[0] in "'\"":
-        return text[1:-1]
-    if text.lstrip("-").isdigit():
-        return int(text)
-    if text in namespace:
-        return namespace[text]
-    missing = _(
-        "{source}: there is no variable {text!r}; the text is written [{text!r}].", source=source, text=text
+def _refuse_expression(source: str) -> InvalidInput:
+    problem = _(
+        "{source} is an expression. Only {forms} are filled in, with !r and :format. Assign the value to a "
+        "variable first.",
+        source=source,
+        forms=_FORMS,
     )
-    raise _refuse(missing, source)
-
-
-def suggest_variable(name: str, namespace: Mapping[str, Any]) -> str:
-    """Return " Did you mean …?" for a variable of a similar name, or nothing; see `suggest_name`."""
-    # Not `open` and `exit`, which are in every shell: nobody means a function.
-    return suggest_name(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
-
-
-def _refuse(problem: Message, source: str) -> InvalidInput:
-    """Return the error with how to send a group in braces as typed."""
-    if not source.startswith("{"):
-        return InvalidInput(problem)
-    return InvalidInput(
-        _(
-            "{problem} To send it as typed, write {doubled} or use {raw}.",
-            problem=problem,
-            doubled=source.replace("{", "{{").replace("}", "}}"),
-            raw=OptionName("raw", True),
-        )
-    )
+    return refuse_source(problem, source)

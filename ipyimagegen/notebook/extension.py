@@ -6,13 +6,13 @@ magic or its completion is first used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from IPython.core import completer
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import needs_local_scope, no_var_expand
+from IPython.core.magic import no_var_expand
 
 from ipyimagegen import default_studio
 from ipyimagegen.notebook.config import Imagine
@@ -70,9 +70,8 @@ def _make_magic(extension: Extension, name: str) -> Callable[..., Any]:
     """Return the function that IPython calls for a magic; its docstring is what `%%imagine?` shows."""
 
     @no_var_expand
-    @needs_local_scope
-    def magic(line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
-        return extension.magics.run(name, line, cell, local_ns)
+    def magic(line: str, cell: str | None = None) -> Any:
+        return extension.magics.run(name, line, cell)
 
     magic.__name__ = name
     magic.__doc__ = write_help(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from ipyimagegen.notebook.display import (
 from ipyimagegen.notebook.fronts import CELL
 from ipyimagegen.notebook.help_text import PAGES, write_help
 from ipyimagegen.notebook.parser import Line, resolve_images
+from ipyimagegen.notebook.scope import Scope, find_scope
 from ipyimagegen.results import Pending, Result
 from ipyimagegen.session.history import LISTED
 from ipyimagegen.session.studio import Studio
@@ -47,20 +47,23 @@ class ImagineMagics:
         self._studio = studio
         self._screen = attach(studio, shell)
 
-    def run(self, name: str, line: str, cell: str | None, local_ns: Mapping[str, Any] | None) -> object:
+    def run(self, name: str, line: str, cell: str | None) -> object:
         """Run a magic. Its errors hold no key and are worded for cells."""
-        page, names = PAGES[name], ChainMap(dict(local_ns or {}), self._shell.user_ns)
+        page, scope = PAGES[name], find_scope(self._shell)
         with self._studio.keys.discreet():
             try:
                 self._studio.keys.refuse(f"{line}\n{cell or ''}")
+                if cell is None:
+                    parser.check_call(name, line)
+                    line = line.rstrip().removesuffix(";")  # which ends a statement
                 words = _READERS.get(page.words, parser.read_word_of_text)
-                parsed = parser.parse_line(line, names, own=page.own, options=page.options, words=words)
+                parsed = parser.parse_line(line, scope.names, own=page.own, options=page.options, words=words)
                 if parsed.help:
                     print(write_help(name))  # plain text, as `?` shows it
                     return None
                 if not page.words:
                     _refuse_words(" ".join(parsed.words), _("{magic} takes no argument", magic=f"%{name}"))
-                return getattr(self, name)(parsed, cell, names)
+                return getattr(self, name)(parsed, cell, scope)
             except ImagineError as error:
                 error.front = CELL
                 raise
@@ -69,23 +72,22 @@ class ImagineMagics:
         """Complete a magic's line; see `completion.complete`."""
         return completion.complete(until, whole, self._studio, self._shell.user_ns)
 
-    def imagine(self, line: Line, cell: str | None, names: Mapping[str, Any]) -> Result | Pending | None:
+    def imagine(self, line: Line, cell: str | None, scope: Scope) -> Result | Pending | None:
         """Generate images from a prompt."""
         if cell is not None:
             _refuse_words(line.rest, _("the prompt stands below this line"))
         elif not line.verbatim:
             parser.check_line_prompt(line.rest, line.images)
-        return self._send(_make_input(line, line.rest if cell is None else cell, names, literal=False))
+        prompt = line.rest if cell is None else cell
+        return self._send(_make_input(line, prompt, scope.names, literal=False), scope)
 
-    def imagine_rerun(
-        self, line: Line, cell: str | None, names: Mapping[str, Any]
-    ) -> Result | Pending | None:
+    def imagine_rerun(self, line: Line, cell: str | None, scope: Scope) -> Result | Pending | None:
         """Run again, with options or prompt changed."""
         run, _number = self._studio.find(_take_id(line, "%imagine_rerun"))
         prompt = run.request.prompt if cell is None else cell
-        changed = _make_input(line, prompt, names, literal=cell is None)
+        changed = _make_input(line, prompt, scope.names, literal=cell is None)
         request = self._studio.again(run, changed)
-        result = self._send(request)
+        result = self._send(request, scope)
         if result is not None and not isinstance(result, Pending):
             show_text(reports.report_rerun(run, result, forced=bool(request.options.get("new"))))
         return result
@@ -188,7 +190,7 @@ class ImagineMagics:
             session = self._studio.ledger.session or ""
         return self._studio.history.select(session=str(session) if named else None, before=before)
 
-    def _send(self, user_input: UserInput) -> Result | Pending | None:
+    def _send(self, user_input: UserInput, scope: Scope) -> Result | Pending | None:
         """Carry out a request and show its result, or show its plan for a dry run."""
         plan = self._studio.plan(user_input)
         if plan.local.get("dry_run"):
@@ -198,22 +200,22 @@ class ImagineMagics:
             return None
         painter = Painter(self._screen)
         if plan.local.get("wait") is False:
-            return self._send_later(plan, painter)
+            return self._send_later(plan, painter, scope)
         result = self._studio.carry_out(plan, painter)
         painter.show_result(result)
         self._screen.mark_shown(result)
-        for text in (deliver_result(result, plan.local, self._shell.user_ns), self._studio.warn_of_store()):
+        for text in (deliver_result(result, plan.local, scope.target), self._studio.warn_of_store()):
             if text:
                 show_text(text)
         return result
 
-    def _send_later(self, plan: Plan, painter: Painter) -> Pending:
+    def _send_later(self, plan: Plan, painter: Painter, scope: Scope) -> Pending:
         """Start a request; its result appears in the outputs of this cell, and is saved, when it comes."""
         pending = self._studio.start(plan)
         painter.follow(pending)
         self._screen.mark_shown(pending)
         if "as_" in plan.local:
-            self._shell.user_ns[str(plan.local["as_"])] = pending
+            scope.target[str(plan.local["as_"])] = pending
         if text := self._studio.warn_of_store():
             show_text(text)
         return pending

@@ -16,12 +16,13 @@ from types import MappingProxyType
 from typing import Any
 
 from ipyimagegen import imaging
-from ipyimagegen.core import template
+from ipyimagegen.core import template, variables
 from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption, suggest_name
 from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import (
+    BY_SYNONYM,
     DEFAULT,
-    OPTIONS,
+    PROMPT_NAMES,
     Json,
     Kind,
     Option,
@@ -57,16 +58,13 @@ _MAGIC_FOR = {
     },
 }
 _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b")
-_PROMPT_NAMES = ("prompt", "text", "description", "p")  # under which other tools take the prompt
 _SHORT_FLAGS = {flag for flag in BY_FLAG if not flag.startswith("--")}
 _LONG_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"} - _SHORT_FLAGS
+_FLAGS = _LONG_FLAGS | _SHORT_FLAGS
 AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
 _SHOWN = 60  # characters of the word of an image
 _ID = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
-_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _EQUALS = re.compile("[=＝]")
-# What `imagine(…)` leaves when automagic takes it for the magic; "(masterpiece:1.2), a fox" is a prompt.
-_LIKE_A_CALL = re.compile(r"(?s)(?=.*\)\s*+(?:;\s*+)?$)\(\s*(?:[rbf]?['\"]|[A-Za-z_]\w*\s*[,)=])")
 # The text after a switch, matched before its quotes are read: the prompt may begin there ("--stream 'tis …").
 _DEFAULT = re.compile(rf"""\s*(['"]?){DEFAULT}\1(?!\S)""")
 _TRUTH = re.compile(r"(?i)\s*(true|false)(?!\S)")
@@ -138,7 +136,7 @@ class _Reader:
         while match := NON_BLANK.search(self._text, self.at):
             start = match.start()
             # The dash is looked at before quotes are read: a prompt may begin with "it's".
-            if match[0] not in DASHES or not _is_flag(word := self._read_dashed_word(start)):
+            if match[0] not in DASHES or not (word := self._read_flag_word(start)):
                 return self._text[start:].rstrip()
             self.at = word.end
             if word.text == "--":
@@ -151,12 +149,26 @@ class _Reader:
             self._read_flag(flag, value, _split_flag(word.typed)[1] or "")
         return ""
 
-    def _read_dashed_word(self, start: int) -> Token:
-        """Return the word that begins with a dash; a long dash usually begins a prompt: "—it's a fox"."""
-        if self._text[start] not in LONG_DASHES:
-            return read_word(self._text, start)
-        text = self._text[start:].split(maxsplit=1)[0]
-        return Token(text, text, start + len(text))
+    def _read_flag_word(self, start: int) -> Token | None:
+        """Return the flag that begins there, with its value after "=" if any; None for other words."""
+        if self._text[start] in LONG_DASHES:  # it usually begins a prompt, with any quotes: "—it's a fox"
+            text = self._text[start:].split(maxsplit=1)[0]
+            if not self._is_flag(Token(text, text, 0)):
+                return None
+        word = read_word(self._text, start)
+        return word if self._is_flag(word) else None
+
+    def _is_flag(self, word: Token) -> bool:
+        """Return whether a word is a flag. A Chinese keyboard puts two long dashes for "--" or for "_"."""
+        dashes = word.text[: len(word.text) - len(word.text.lstrip(DASHES))]
+        if word.typed[0] in QUOTES or not dashes:
+            return False
+        flag = _split_flag(word.text)[0]
+        if set(dashes) & set(LONG_DASHES):
+            return (
+                flag in _FLAGS or flag in self._own or (len(dashes) > 1 and bool(re.match("--[a-z]", flag)))
+            )
+        return len(word.text) > 1 and not word.text[1].isdigit()
 
     def _read_flag(self, flag: str, value: str | None, typed: str) -> None:
         """Read a flag; `value` is the text after "=", if any, and `typed` the same with its quotes."""
@@ -179,12 +191,7 @@ class _Reader:
             return
         text, typed = self._take_value(flag, value, typed)
         if option is None:
-            try:
-                key, setting = read_setting(template.fill(template.parse(text), self._names))
-            except InvalidInput:
-                read_setting(text)  # names lost quotes around JSON as the cause, not a missing variable
-                raise
-            line.extra[key] = setting
+            line.extra.update([_fill_setting(text, self._names)])
         elif option.kind is Kind.OBJECT:
             line.executor = _find_object(text, option, self._names)
         elif option.name in (line.images if option.kind is Kind.INPUT else self.given) and not option.repeats:
@@ -227,27 +234,33 @@ class _Reader:
         if value is not None:
             return value, typed
         word = next(tokenize(self._text, self.at), None)
-        if word is None or (_is_flag(word) and not re.match(r"-[\d.]", word.text)):
+        if word is None or (self._is_flag(word) and not re.match(r"-[\d.]", word.text)):
             raise InvalidOption(_("{flag} needs a value.", flag=flag))
         self.at = word.end
         return word.text, word.typed
 
 
-def _is_flag(word: Token) -> bool:
-    text = to_half_width(word.text[:3])
-    if text[:1] in LONG_DASHES and (name := word.text.lstrip(DASHES)).partition("=")[0] in OPTIONS:
-        shown = truncate(word.text, 40)
-        raise InvalidOption(_("{word} begins with a long dash; write {flag}", word=shown, flag=f"--{name}"))
-    return text[:1] == "-" and len(text) > 1 and not text[1].isdigit() and word.typed[0] not in QUOTES
-
-
 def _split_flag(text: str) -> tuple[str, str | None]:
     """Return the flag and the value after "=" if any. `-n4` is `-n 4`."""
     match = _EQUALS.search(text)
-    flag = to_half_width(text[: match.start()] if match else text).replace("_", "-")
+    flag = _to_flag(text[: match.start()] if match else text)
     if not match and len(flag) > 2 and flag[:2] in BY_FLAG and flag[1] != "-":
         return flag[:2], text[2:]
     return flag, text[match.end() :] if match else None
+
+
+def _to_flag(text: str) -> str:
+    """Return a flag as it is meant: `－－ｓｉｚｅ` and `——size` are `--size`, `—n` is `-n`."""
+    name = text.lstrip(DASHES)
+    dashes = text[: len(text) - len(name)]
+    if set(dashes) & set(LONG_DASHES):
+        is_short = len(dashes) == 1 and len(name.strip()) == 1
+        dashes = "-" if is_short else "--"
+    return to_half_width(dashes + re.sub(f"[{LONG_DASHES}]+", "-", name)).replace("_", "-")
+
+
+def _to_name(flag: str) -> str:
+    return flag.lstrip("-").replace("-", "_")
 
 
 def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
@@ -260,17 +273,17 @@ def _find_option(flag: str, own: Mapping[str, bool]) -> Option:
                 "Set the variable that %imagine_endpoints names."
             )
         )
-    name = flag.lstrip("-").replace("-", "_")
+    name = _to_name(flag)
     hint: str = _(" The prompt stands after the options, without a name.")
-    if name not in _PROMPT_NAMES:
+    if name not in PROMPT_NAMES:
         hint = suggest_option(name, [*NEGATED, SETTING, *own, *HELP])
     raise InvalidOption(_("There is no option {flag}.{hint}", flag=truncate(flag, 40), hint=hint))
 
 
 def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
     """Return the value of a variable: `pool`, `{pool}` or `cluster.executor`."""
-    path = _get_only_name(template.parse(f"{{{text.removeprefix('{').removesuffix('}')}}}"))
-    if path and (value := template.lookup(path, names)) is not None:
+    path = variables.read_path(text.removeprefix("{").removesuffix("}"))
+    if path and (value := variables.lookup(path, names)) is not None:
         return value
     shown = truncate(text, 40)
     raise InvalidOption(
@@ -278,17 +291,19 @@ def _find_object(text: str, option: Option, names: Mapping[str, Any]) -> object:
     )
 
 
-def _get_only_name(parts: Sequence[template.Part]) -> str | None:
+def _get_only_name(parts: Sequence[template.Part], names: Mapping[str, Any]) -> str | None:
     """Return the path of a name that stands alone, without a format."""
     part = parts[0] if len(parts) == 1 else None
-    return part.path if isinstance(part, template.Name) and not (part.spec or part.conversion) else None
+    if not isinstance(part, template.Name) or part.spec or part.conversion:
+        return None
+    return part.path if part.exists(names) or not part.optional else None
 
 
 def _fill_value(text: str, names: Mapping[str, Any]) -> object:
     """Return an option's value with names filled in; a name that stands alone may hold a list."""
     parts = template.parse(text)
-    if path := _get_only_name(parts):
-        value = template.lookup(path, names, source=text)
+    if path := _get_only_name(parts, names):
+        value = variables.lookup(path, names, source=text)
         if list_elements(value) is not None:
             return value
     return template.fill(parts, names)
@@ -299,6 +314,17 @@ def read_word_of_text(word: Token, names: Mapping[str, Any]) -> Iterator[str]:
     yield template.fill(template.parse(word.text), names)
 
 
+def _fill_setting(text: str, names: Mapping[str, Any]) -> tuple[str, Json]:
+    """Return the key and value of `--set key=value` with names filled in."""
+    parts = template.parse(text)
+    try:
+        return read_setting(template.fill(parts, names))
+    except InvalidInput:
+        if not any(isinstance(part, template.Name) and part.exists(names) for part in parts):
+            read_setting(text)  # names lost quotes around JSON as the cause, not a missing variable
+        raise
+
+
 def read_ids(word: Token, names: Mapping[str, Any]) -> Iterator[str]:
     """Yield the ids that a word names, which commas separate: as typed, or of the results in a variable.
 
@@ -307,14 +333,14 @@ def read_ids(word: Token, names: Mapping[str, Any]) -> Iterator[str]:
     """
     for piece in map(str.strip, split_pieces(word.typed)):
         parts = template.parse(piece)
-        path = _get_only_name(parts)
-        first = _IDENTIFIER.match(piece)
-        if path is None and first and first[0] in names:
-            path = _get_only_name(template.parse(f"{{{piece}}}"))
+        path = _get_only_name(parts, names)
+        bare = variables.read_path(piece)
+        if path is None and bare and variables.get_first_name(bare) in names:
+            path = bare
         if path is None:
             yield from template.fill(parts, names).replace(",", " ").split()
         else:
-            yield from _list_ids(template.lookup(path, names), path)
+            yield from _list_ids(variables.lookup(path, names), path)
 
 
 def _list_ids(value: object, path: str) -> Iterator[str]:
@@ -348,8 +374,8 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     """
     text = text.strip()
     parts = template.parse(text)
-    if path := _get_only_name(parts):
-        return _refer(template.lookup(path, names), path, target)
+    if path := _get_only_name(parts, names):
+        return _refer(variables.lookup(path, names), path, target)
     has_names = any(isinstance(part, template.Name) for part in parts)
     if has_names:
         text = template.fill(parts, names).strip()
@@ -360,8 +386,8 @@ def resolve_image(text: str, names: Mapping[str, Any], target: str) -> InputRef:
     if target == "mask" and BOX.fullmatch(text):
         return InputRef(text, _("the box"))
     file, shown = imaging.expand_path(text), truncate(text, _SHOWN)
-    first = None if has_names else _IDENTIFIER.match(text)  # what was filled in is never read as a variable
-    if first and first[0] in names and _get_only_name(template.parse(f"{{{text}}}")) == text:
+    path = None if has_names else variables.read_path(text)  # what was filled in is never read as a variable
+    if path and variables.get_first_name(path) in names:
         reference = _find_variable(text, names, target, is_file=exists(file))
         if reference:
             return reference
@@ -386,7 +412,7 @@ def _refer(value: object, text: str, target: str) -> InputRef:
 def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file: bool) -> InputRef | None:
     """Return the variable, or None for a file such as `cat.png` beside a variable `cat` without `.png`."""
     try:
-        value = template.lookup(text, names)
+        value = variables.lookup(text, names)
     except ImagineError:
         if is_file:
             return None
@@ -409,14 +435,14 @@ def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None
     """Return what is wrong with a word that is neither a variable nor a file, if that is clear."""
     if _ID.fullmatch(text):
         return _("write {id} for an image of the history.", id=f"@{text}")
-    name = _IDENTIFIER.match(text)
-    if name and name[0] not in names and name.end() in (len(text), text.find("[")):
-        suggestion = template.suggest_variable(name[0], names)
+    name = variables.get_first_name(text) if variables.read_path(text) else None
+    if name and name not in names and text[len(name) :][:1] in ("", "["):  # else it is a file's name
+        suggestion = variables.suggest_variable(name, names)
         return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)
     if "," in text and target == "mask":
         box = OptionName("mask", "10,20,30,40")
         return _("a box is four whole numbers without blanks, such as {box}.", box=box)
-    first = _IDENTIFIER.match(text.lstrip("{~-"))
+    first = re.match(r"\w*", text.lstrip("{~-"))
     if first and first[0] in names:
         return _("only names, dots and [index] are supported. Assign the value to a variable first.")
     return _("write {option} once for each image.", option=OptionName("image")) if "," in text else None
@@ -448,12 +474,6 @@ def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING
     word, late = text.strip().lower(), find_late_options(text)
     if not text:
         problem = _("Write a prompt: %imagine a red fox. All options: %imagine --help")
-    elif _LIKE_A_CALL.match(text) or _is_call(text):
-        problem = _(
-            "imagine{call} is Python: run `from ipyimagegen import imagine` first. "
-            "To send the text as a prompt: %imagine -- …",
-            call=truncate(text, 30),
-        )
     elif word in _MAGIC_FOR:
         problem = _(
             "Did you mean {magic}? To send the word as a prompt: %imagine -- {word}",
@@ -468,40 +488,63 @@ def check_line_prompt(text: str, images: Mapping[str, tuple[str, ...]] = NOTHING
         )
     elif late:
         problem = _(
-            "{flag} stands after the prompt; options come first: %imagine {flag} … prompt. "
+            "{flag} stands after the prompt; options come first: %imagine {option} … prompt. "
             "To send it as typed: %imagine -- …",
             flag=late[0],
+            option=OPTIONS[meant].flag if (meant := BY_SYNONYM.get(_to_name(_to_flag(late[0])))) else late[0],
         )
     else:
         return
     raise InvalidOption(problem)
 
 
-def _is_call(text: str) -> bool:
-    """Return whether `imagine` before the text is Python that calls it with a text, a list or a keyword."""
-    if text[:1] != "(":
-        return False
+def check_call(magic: str, line: str) -> None:
+    """Refuse what automagic makes of Python, such as `imagine("a fox")`. Raises InvalidOption."""
+    # A call whose bracket is not closed is one with a typing error.
+    if line[:1].isalnum() or not any(_is_python(f"{magic}{line}{end}") for end in ("", ")")):
+        return
+    code = truncate(f"{magic}{line}", 40)
+    if magic == "imagine":
+        problem = _(
+            "{code} is Python: run `from ipyimagegen import imagine` first. "
+            "To send the text as a prompt: %imagine -- …",
+            code=code,
+        )
+    else:
+        problem = _(
+            "{code} is Python, and {magic} is a magic: write {magic} without brackets. "
+            "In Python: `from ipyimagegen import imagine, history`.",
+            code=code,
+            magic=f"%{magic}",
+        )
+    raise InvalidOption(problem)
+
+
+def _is_python(text: str) -> bool:
+    """Return whether a text is Python that begins with a call, an item such as `x[0]`, or is `x += 1`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about backslashes in the text
-            tree = ast.parse(f"imagine{text}")
+            tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    calls = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
-    arguments = [argument for call in calls for argument in (*call.args[:1], *call.keywords)]
     return any(
-        isinstance(node, (ast.List, ast.JoinedStr, ast.keyword))
-        or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-        for node in arguments
+        isinstance(node, (ast.Call, ast.AugAssign))
+        or (
+            isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.UnaryOp, ast.Slice))
+        )
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.expr, ast.stmt)) and (node.lineno, node.col_offset) == (1, 0)
     )
 
 
 def find_late_options(text: str) -> list[str]:
     """Return the words of a prompt that are flags of options; a short flag counts if a word follows it."""
-    words = text.split()
-    dashed = [word for word in words if to_half_width(word[:2]).startswith("--") or word[0] in LONG_DASHES]
-    long = [word for word in dashed if _split_flag("--" + word.lstrip(DASHES))[0] in _LONG_FLAGS]
-    short = [word for word in words[:-1] if to_half_width(word) in _SHORT_FLAGS]
-    return [_EQUALS.split(word, maxsplit=1)[0] for word in long] + short
+    words = [_EQUALS.split(word, maxsplit=1)[0] for word in text.split()]
+    long = [word for word in words if word[:1] in [*DASHES] and _is_long_flag(_to_flag(word))]
+    return long + [word for word in words[:-1] if to_half_width(word) in _SHORT_FLAGS]
+
+
+def _is_long_flag(flag: str) -> bool:
+    """Return whether that is a flag of ours, or of another tool: `--ar` ends many a prompt."""
+    return flag in _LONG_FLAGS or (flag[:2] == "--" and _to_name(flag) in BY_SYNONYM)

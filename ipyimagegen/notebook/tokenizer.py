@@ -18,8 +18,9 @@ from ipyimagegen.core.text import truncate
 QUOTES = "\"'"
 LONG_DASHES = "—–"  # editors and phones put them in place of two hyphens
 DASHES = f"-－{LONG_DASHES}"
-COMMAS = ",，"
+COMMAS = ",，、"
 NON_BLANK = re.compile(r"\S")
+_CURLY = re.compile("“[^“”\"']*”")
 _QUOTED_IN_LISTS = f"[{COMMAS}{{}}]"
 
 
@@ -44,7 +45,9 @@ def read_word(line: str, start: int) -> Token:
     """Return the word that begins there. Raises InvalidOption for a quote that is not closed."""
     at, text = start, ""
     while at < len(line) and not line[at].isspace():
-        part, at = _read_part(line, at)
+        # Curly quotes hold a word with blanks together, and stay: they may be part of a text.
+        curly = _CURLY.match(line, at) if at == start or line[at - 1] in "=＝" else None
+        part, at = (curly[0], curly.end()) if curly else _read_part(line, at)
         text += part
     return Token(text, line[start:at], at)
 
@@ -67,7 +70,7 @@ def split_pieces(text: str) -> Iterator[str]:
 
 def _read_part(text: str, at: int) -> tuple[str, int]:
     """Return a name in braces, a quoted text without its quotes or a single character, and its end."""
-    if text[at] in "{[" and (end := find_name_end(text, at)):  # its quotes belong to a key
+    if text[at] in "{[｛" and (end := find_name_end(text, at)):  # its quotes belong to a key
         return text[at:end], end
     if text[at] not in QUOTES:
         return text[at], at + 1

@@ -3,14 +3,24 @@
 import inspect
 
 import pytest
-from raising import raising
+from raising import assert_names, raising, values_of
 
 import ipyimagegen
 from ipyimagegen.client import write_call
 from ipyimagegen.core.endpoints import Endpoint
 from ipyimagegen.core.errors import InvalidInput, InvalidOption
-from ipyimagegen.core.options import DEFAULT, INPUTS, OPTIONS, SENT, Kind, normalise, parse_size
+from ipyimagegen.core.options import (
+    DEFAULT,
+    INPUTS,
+    OPTIONS,
+    SENT,
+    Kind,
+    normalise,
+    parse_size,
+    suggest_option,
+)
 from ipyimagegen.core.request import PreparedRequest, Request, read_setting
+from ipyimagegen.core.user_input import from_call
 from ipyimagegen.notebook import help_text
 from ipyimagegen.notebook.completion import list_values
 from ipyimagegen.notebook.config import Imagine
@@ -168,6 +178,53 @@ def test_settings_of_any_name(text, read_as):
 def test_settings_refused(text):
     with raising(InvalidOption, "extra"):
         read_setting(text)
+
+
+# What other tools call an option, and ours.
+OTHERS = {
+    "aspect_ratio": "ratio ar aspect",
+    "n": "count number num num_images batch samples how_many number_of_images",
+    "size": "width height w res resolution dimensions image_size",
+    "guidance_scale": "cfg cfg_scale guidance scale",
+    "steps": "iterations num_inference_steps",
+    "save": "output out file o path filename output_dir save_path dest",
+    "negative_prompt": "negative neg no without",
+    "output_format": "format type ext",
+    "new": "force no_cache regenerate",
+    "image": "init_image input_image images reference image_url",
+    "mask": "mask_image",
+    "model": "engine deployment",
+    "endpoint": "base_url server provider",
+    "dry_run": "preview estimate cost",
+    "background": "transparent bg",
+    "output_compression": "compression jpeg_quality",
+    "raw": "literal",
+}
+
+
+@pytest.mark.parametrize(
+    ("meant", "name"), [(k, name) for k, names in OTHERS.items() for name in names.split()]
+)
+def test_the_name_of_another_tool_is_answered_with_ours(meant, name):
+    assert_names(suggest_option(name), meant)
+    flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+    with raising(InvalidOption, flag, meant):
+        parse_line(f"{flag} 1 a fox", {})
+    with raising(InvalidOption, name, meant):
+        from_call("a fox", {name: 1})
+
+
+@pytest.mark.parametrize(
+    "name", ["prompt", "text", "strength", "mode", "task", "sampler", "outpaint", "silent"]
+)
+def test_a_name_that_shares_only_letters_is_no_hint(name):
+    assert {*values_of(suggest_option(name))} <= {"extra"}
+
+
+def test_a_synonym_names_one_option():
+    synonyms = [name for option in OPTIONS.values() for name in option.synonyms.split()]
+    assert len({*synonyms}) == len(synonyms)
+    assert not {*synonyms} & {*OPTIONS}
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import raising
 
-from ipyimagegen.core.errors import ImagineError, InvalidInput
-from ipyimagegen.notebook.parser import check_line_prompt, find_late_options, parse_line, resolve_image
+from ipyimagegen.core.errors import ImagineError, InvalidInput, InvalidOption
+from ipyimagegen.notebook.parser import (
+    check_call,
+    check_line_prompt,
+    find_late_options,
+    parse_line,
+    resolve_image,
+)
 from ipyimagegen.notebook.tokenizer import tokenize, write_word
 
 NAMES = {
@@ -52,6 +59,24 @@ READ = [
     ("--new default a fox", {"new": True}, "default a fox"),
     ("--watermark={on} x", {"watermark": False}, "x"),
     ("—an aside— a fox", {}, "—an aside— a fox"),
+    ("——一只狐狸", {}, "——一只狐狸"),
+    ("——size 640x480 x", {"size": "640x480"}, "x"),
+    ("—size 640x480 –n 2 x", {"size": "640x480", "n": 2}, "x"),
+    ("－－ｓｉｚｅ　１０２４ｘ１０２４　狐狸", {"size": "1024x1024"}, "狐狸"),
+    ("－ｎ　２　－－ｑｕａｌｉｔｙ＝ｈｉｇｈ　狐狸", {"n": 2, "quality": "high"}, "狐狸"),
+    ("--aspect——ratio １６：９ x", {"aspect_ratio": "16:9"}, "x"),
+    ("--response-format ｂ６４＿ｊｓｏｎ x", {"response_format": "b64_json"}, "x"),
+    ("--response-format b64——json x", {"response_format": "b64_json"}, "x"),
+    ("--model ｇｐｔ－ｉｍａｇｅ－２ x", {"model": "gpt-image-2"}, "x"),
+    ("--guidance-scale 7。5 --seed 1、2，3 x", {"guidance_scale": 7.5, "seed": (1, 2, 3)}, "x"),
+    ("--seed １。。３ x", {"seed": (1, 2, 3)}, "x"),
+    ("--seed “7” --quality “high” x", {"seed": 7, "quality": "high"}, "x"),
+    ("--negative-prompt “模糊　文字” x", {"negative_prompt": "“模糊　文字”"}, "x"),
+    ("--negative-prompt ４：３，ａ｜ｂ x", {"negative_prompt": "４：３，ａ｜ｂ"}, "x"),
+    ("--set ｓｔｅｐｓ＝３０ --set note＝（ａ） x", {"extra": {"steps": 30, "note": "（ａ）"}}, "x"),
+    ("--as ｆｏｘ x", {"as_": "fox"}, "x"),
+    ("--user ｛没有｝ --seed ｛many｝ x", {"user": "｛没有｝", "seed": (1, 2)}, "x"),
+    ("--size ｛w｝x{ w } x", {"size": "640x640"}, "x"),
     ("a  fox   with  --blanks", {}, "a  fox   with  --blanks"),
     ("--user {lang} x", {"user": "en"}, "x"),
     ("--quality　high　狐狸", {"quality": "high"}, "狐狸"),
@@ -80,6 +105,45 @@ def test_read(line, options, rest):
     assert values(line) == (options, rest)
 
 
+CALLS = [
+    '("a fox")',
+    '("a fox", n=2);',
+    "(prompt)[0]",
+    '("a fox").save("x")',
+    '("a fox").width = 3',
+    "(f'a {x}'), 5",
+    "(prompt) if x else y",
+    "(*prompts)",
+    "()",
+    '("a fox", n=2',
+    "[0]",
+    "[-1].save('x')",
+    "+= 1",
+]
+NO_CALLS = [
+    "(a fox:1.2)",
+    "(a fox), red",
+    '("OPEN"), in neon',
+    "(red) fox",
+    "a fox (red)",
+    "(a fox",
+    "[red]",
+    "- 3 foxes",
+]
+
+
+@pytest.mark.parametrize("line", CALLS)
+@pytest.mark.parametrize("magic", ["imagine", "imagine_show"])
+def test_what_automagic_makes_of_a_call_is_refused(magic, line):
+    with raising(InvalidOption):
+        check_call(magic, line)
+
+
+@pytest.mark.parametrize("line", NO_CALLS)
+def test_a_line_in_brackets_that_is_no_call_is_a_prompt(line):
+    check_call("imagine", line)
+
+
 def test_a_key_is_not_echoed():
     with pytest.raises(ImagineError) as caught:
         parse_line("--api-key sk-verysecretvalue x", NAMES)
@@ -89,6 +153,7 @@ def test_a_key_is_not_echoed():
 def test_prompts_that_are():
     prompts = (
         "a fox",
+        "a fox --v",
         "show me a fox",
         "history of art",
         "a -- b",
@@ -100,10 +165,11 @@ def test_prompts_that_are():
         check_line_prompt(text)
     assert find_late_options("a fox -n 2 -m") == ["-n"]
     assert find_late_options("x --sizes --size=3") == ["--size"]
+    assert find_late_options("x --ar 16:9 --no text ——ｓｉｚｅ＝3") == ["--ar", "--no", "——ｓｉｚｅ"]
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="\"'"), max_size=40))
-def test_words_without_quotes_are_pythons_split(line):
+@given(st.text(alphabet=st.characters(exclude_characters="\"'“{｛["), max_size=40))
+def test_words_without_quotes_and_brackets_are_pythons_split(line):
     assert [w.text for w in tokenize(line)] == line.split()
 
 

@@ -13,7 +13,7 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.notebook.panel.form import Form
 from ipyimagegen.notebook.parser import parse_line
 
-TEXT = st.text(st.sampled_from("ab {}|'\"\\-—=,.@狐%$#?~\t\n\x85\u2028"), min_size=1, max_size=12)
+TEXT = st.text(st.sampled_from("ab {}|'\"\\-—=,.@狐%$#?~\t\n\x85\u2028３＝“”、"), min_size=1, max_size=12)
 NUMBERS = {Kind.INTEGER: st.integers(1, 3).map(str), Kind.NUMBER: st.sampled_from(["1", "2.5"])}
 FIELDS = [
     name for name, option in OPTIONS.items() if option.kind not in (Kind.INPUT, Kind.OBJECT) and name != "raw"

@@ -27,6 +27,7 @@ from ipyimagegen.core.options import (
     Values,
     find_option,
     normalise,
+    to_half_width,
 )
 from ipyimagegen.core.plan import SKETCH
 from ipyimagegen.core.request import read_setting
@@ -116,7 +117,7 @@ class Form:
         extra = (f"{key}={_to_json(value)}" for key, value in self._read_extra().items())
         words += [f"{SETTING} {write_word(_escape_braces(setting))}" for setting in extra]
         words += [f"{OPTIONS[name].flag} {write_word(word)}" for name in images for word in images[name]]
-        if any(brace in self.prompt for brace in "{}"):
+        if any(brace in self.prompt for brace in "{}｛"):
             words.append(OPTIONS["raw"].flag)
         return " ".join(["%%imagine", *words]) + f"\n{self.prompt.strip()}"
 
@@ -190,7 +191,7 @@ def _to_json(value: object) -> str:
     """Return a value as `--set` reads it back: text without quotes, unless it would be read as JSON."""
     if isinstance(value, str) and value == value.strip() and len(value.splitlines()) < 2:
         try:
-            json.loads(value)
+            json.loads(to_half_width(value))
         except ValueError:
             if value[:1] not in ("{", "["):
                 return value
