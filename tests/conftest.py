@@ -18,7 +18,12 @@ from kernels import OURS, Kernel, kernel_environ
 from loopback import Seen, Server
 
 # A property is tried with the same cases in every run; `--hypothesis-profile thorough` tries many others.
-_ANY = {"deadline": None, "database": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+_ANY = {
+    "deadline": None,
+    "database": None,
+    "print_blob": True,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
 settings.register_profile("everyone", **_ANY, max_examples=200, derandomize=True)
 settings.register_profile("thorough", **_ANY, max_examples=10_000)
 settings.load_profile("everyone")

@@ -71,8 +71,12 @@ class Kernel:
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environ)
 
     def start(self, code, *, watched=False):
-        """Begin a cell without waiting for it; `watched` says that a person is there."""
-        return self.client.execute(code, allow_stdin=watched)
+        """Begin a cell without waiting for it; `watched`: by a person, in a front end that knows updates."""
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": watched}
+        metadata = {"cellId": "a"} if watched else {}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
 
     def run(self, code, timeout=60):
         """Run a cell and return what it left."""

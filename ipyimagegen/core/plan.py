@@ -68,7 +68,7 @@ class Plan:
     """Calls in order, the local options that they share, and the axes of a sweep, the outermost first.
 
     `settings` are those in effect when it was made. `executor` runs the calls, where it is given. `prompt`
-    is what was typed, for a list all of it.
+    is that of all calls: names filled in, and what differs between them as typed.
     """
 
     calls: tuple[PlannedCall, ...]

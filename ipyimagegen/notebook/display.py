@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, MutableMapping
 from getpass import getpass
+from types import FrameType
 from typing import Any
 
 from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
@@ -38,13 +40,14 @@ _INTERVAL = 0.25  # seconds between two updates of the status line
 PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET_INTERVAL = 1.0  # seconds, at least, between two sheets of a sweep
 _SHEET_SHARE = 10  # a sheet is drawn in at most a tenth of the time
+_CLEAR_LINE = "\r\x1b[K"  # of a terminal
 _FILES = 8  # that are named when a result is saved; the others are counted
 
 
 def attach(studio: Studio, shell: InteractiveShell) -> Screen:
     """Connect a studio to a shell: display, settings and the prompt for keys."""
     screen = Screen(shell)
-    studio.painter = screen.show_once
+    studio.painter = screen.show_value
     studio.cell = lambda: shell.execution_count
     studio.configure(lambda: _read_settings(shell), ask=lambda question: _ask(shell, question))
     # A notebook shows only the image of an output that has image and text: a comparison makes two outputs.
@@ -85,6 +88,39 @@ def is_watched(shell: InteractiveShell) -> bool:
     if is_notebook(shell):
         return bool(getattr(shell.kernel, "_allow_stdin", False))  # type: ignore[attr-defined]
     return sys.stdin.isatty()
+
+
+def can_update(shell: InteractiveShell) -> bool:
+    """Return whether what is shown now can be replaced later: the status line by the image.
+
+    JupyterLab, Notebook 7, VS Code and Colab can, and the first three say which cell asks; qtconsole, jupyter
+    console and Spyder ignore updates. What goes to an Output widget cannot: front ends hand it new outputs
+    only. A terminal overwrites a line.
+    """
+    if not is_watched(shell):
+        return False
+    if not is_notebook(shell):
+        return sys.stderr.isatty()
+    parent = _get_parent(shell)
+    if "cellId" not in parent.get("metadata", {}) and "google.colab" not in sys.modules:
+        return False
+    return not any(output.msg_id == parent["header"]["msg_id"] for output in _list_output_widgets())
+
+
+def _get_parent(shell: InteractiveShell) -> Mapping[str, Any]:
+    """Return the message that this thread answers; nothing outside a notebook."""
+    parent: Mapping[str, Any] = (is_notebook(shell) and shell.get_parent()) or {}  # type: ignore[attr-defined]
+    return parent
+
+
+def _list_output_widgets() -> list[Any]:
+    """Return the Output widgets of this kernel; `msg_id` is the request whose outputs they take."""
+    module: Any = sys.modules.get("ipywidgets.widgets.widget")
+    if module is None:
+        return []
+    # ipywidgets 8 warns of the registry of ipywidgets 7, and has no public one.
+    widgets = module._instances if hasattr(module, "_instances") else module.Widget.widgets
+    return [widget for widget in tuple(widgets.values()) if hasattr(widget, "msg_id")]
 
 
 def write_status(batch: Batch) -> Message:
@@ -144,19 +180,49 @@ class Screen:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self._cell = -1
+        self._cell: object = None
         self._shown: set[Result] = set()
 
-    def show_once(self, result: Result) -> None:
-        """Show a result unless the running cell has shown it; `Out` and `_` are set in any case."""
-        if self._cell != self.shell.execution_count or result not in self._shown:
+    def show_value(self, result: Result) -> None:
+        """Show a result with its caption where IPython displays it.
+
+        The value of a cell that has shown it already is not shown again. Raises NotImplementedError where
+        IPython has to show a single output of its own: for a display id, for some types only, or for what
+        asks neither as `display` nor as the value of a cell.
+        """
+        caller = _find_display_caller()
+        is_value = caller is not None and caller.f_locals.get("self") is sys.displayhook
+        if is_value and self._cell == self._identify_cell() and result in self._shown:
+            if not is_notebook(self.shell):
+                raise NotImplementedError  # a terminal has printed `Out[3]: `
+        elif is_value or (caller is not None and _is_plain_display(caller)):
             Painter(self).show_result(result)
+        else:
+            raise NotImplementedError
 
     def mark_shown(self, result: Result) -> None:
         """Remember that the running cell has shown this result."""
-        if self._cell != self.shell.execution_count:
-            self._cell, self._shown = self.shell.execution_count, set()
+        if self._cell != (cell := self._identify_cell()):
+            self._cell, self._shown = cell, set()
         self._shown.add(result)
+
+    def _identify_cell(self) -> object:
+        """Return what differs from cell to cell, and for the callback of a widget."""
+        return self.shell.execution_count, _get_parent(self.shell).get("header", {}).get("msg_id")
+
+
+def _find_display_caller() -> FrameType | None:
+    """Return the frame that made IPython format a value: of its display hook, of `display`, or another."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not DisplayFormatter.format.__code__:
+        frame = frame.f_back
+    return frame and frame.f_back
+
+
+def _is_plain_display(frame: FrameType) -> bool:
+    """Return whether this is a call of `display` without options."""
+    options = ("include", "exclude", "metadata", "transient", "display_id", "kwargs")
+    return frame.f_code is display.__code__ and not any(map(frame.f_locals.get, options))
 
 
 class Painter:
@@ -169,7 +235,7 @@ class Painter:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._notebook = is_notebook(screen.shell)
-        self._watched = is_watched(screen.shell)
+        self._updates = can_update(screen.shell)
         self._display_ids: list[str] = []
         self._partial: bytes | None = None
         self._has_image = False  # in the first output
@@ -179,20 +245,20 @@ class Painter:
 
     def planned(self, plan: Plan) -> None:
         """Show a plan in place of the status line, for long enough to be read."""
-        if self._watched:
+        if self._updates:
             self._last_update = time.monotonic() + PLAN - _INTERVAL
             self._show_line(render(str(plan), CELL))
 
     def working(self, batch: Batch) -> None:
-        """Show the progress at most four times a second, where a person watches."""
+        """Show the progress at most four times a second, where it can be replaced."""
         now = time.monotonic()
-        if self._watched and now - self._last_update >= _INTERVAL:
+        if self._updates and now - self._last_update >= _INTERVAL:
             self._last_update = now
             self._show_progress(batch)
 
     def failed(self, batch: Batch) -> None:
         """Show a last status line, and the images of a sweep so far; the error follows."""
-        if self._display_ids or (self._watched and not self._notebook):
+        if self._display_ids or not self._notebook:
             self._next_sheet = 0.0
             self._show_progress(batch)
             self._clear_line()
@@ -217,13 +283,13 @@ class Painter:
     def _show_line(self, line: str) -> None:
         if self._notebook:
             self._put(1 if self._has_image else 0, ({"text/plain": line}, {}))
-        elif sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[K{line}")
+        elif self._updates:
+            sys.stderr.write(f"{_CLEAR_LINE}{line}")
             sys.stderr.flush()
 
     def _clear_line(self) -> None:
-        if not self._notebook and sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
+        if not self._notebook and self._updates:
+            sys.stderr.write(_CLEAR_LINE)
 
     def _make_partial(self, batch: Batch) -> Bundle | None:
         """Return the newest image of a stream, once."""
@@ -249,8 +315,8 @@ class Painter:
         """Show an output, or update it where this painter has shown it before; places count from 0."""
         if place < len(self._display_ids):
             _display(*bundle, display_id=self._display_ids[place], update=True)
-        elif not self._watched:
-            _display(*bundle)  # it will not be updated
+        elif not self._updates:
+            _display(*bundle)
         else:
             self._display_ids.append(os.urandom(16).hex())
             _display(*bundle, display_id=self._display_ids[place])
@@ -269,11 +335,12 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
 
 
 def show_image(image: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
-    """Show an image without a caption; `name` stands for a preview where images are not shown."""
-    if isinstance(image, imaging.Preview):
-        _display(*bundle_preview(image, name, name))
-    else:
-        _display(*image._repr_mimebundle_())
+    """Show an image without a caption; a terminal that shows no images prints nothing for it."""
+    is_preview = isinstance(image, imaging.Preview)
+    data, metadata = bundle_preview(image, name, name) if is_preview else image._repr_mimebundle_()
+    if not is_notebook(InteractiveShell.instance()):
+        del data["text/plain"]
+    _display(data, metadata)
 
 
 def show_comparison(comparison: Comparison) -> None:
@@ -293,7 +360,8 @@ def show_table(table: Table) -> None:
 
 
 def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> None:
-    data = {**data, "text/plain": escape_hidden(data["text/plain"])}
+    if text := data.get("text/plain"):
+        data = {**data, "text/plain": escape_hidden(text)}
     display(data, metadata=metadata, raw=True, **options)  # type: ignore[no-untyped-call]
 
 

@@ -77,7 +77,7 @@ class Sweep(Sequence[Generation]):
 
     @property
     def prompt(self) -> str:
-        """The prompt as typed, with its alternatives; of several prompts all of them."""
+        """The prompt with names filled in and alternatives as typed; of several prompts all of them."""
         return self._prompt
 
     @property
