@@ -52,7 +52,7 @@ def sanitize(text: object, limit: int = TEXT_LIMIT) -> str:
 
 
 def clip(text: str, limit: int) -> str:
-    """Return at most `limit` characters of `text`, with an ellipsis when cut; no emoji or letter is cut apart."""
+    """Return at most `limit` characters of `text`, with an ellipsis when cut, but never through an emoji."""
     if len(text) <= limit:
         return text
     end = limit - 1

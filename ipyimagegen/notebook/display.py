@@ -6,6 +6,7 @@ every front end and in exports of the notebook.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
@@ -118,8 +119,9 @@ def _list_output_widgets() -> list[Any]:
     module: Any = sys.modules.get("ipywidgets.widgets.widget")
     if module is None:
         return []
-    # ipywidgets 8 warns of the registry of ipywidgets 7, and has no public one.
-    widgets = module._instances if hasattr(module, "_instances") else module.Widget.widgets
+    # ipywidgets 8 has no public registry, and warns of that of ipywidgets 7.
+    widgets = vars(module).get("_instances")
+    widgets = module.Widget.widgets if widgets is None else widgets
     return [widget for widget in tuple(widgets.values()) if hasattr(widget, "msg_id")]
 
 
@@ -196,6 +198,8 @@ class Screen:
             if not is_notebook(self.shell):
                 raise NotImplementedError  # a terminal has printed `Out[3]: `
         elif is_value or (caller is not None and _is_plain_display(caller)):
+            if is_value and not is_notebook(self.shell):
+                print()  # below `Out[3]: `
             Painter(self).show_result(result)
         else:
             raise NotImplementedError
@@ -213,7 +217,7 @@ class Screen:
 
 def _find_display_caller() -> FrameType | None:
     """Return the frame that made IPython format a value: of its display hook, of `display`, or another."""
-    frame: FrameType | None = sys._getframe()
+    frame = inspect.currentframe()
     while frame is not None and frame.f_code is not DisplayFormatter.format.__code__:
         frame = frame.f_back
     return frame and frame.f_back
@@ -336,8 +340,10 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
 
 def show_image(image: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
     """Show an image without a caption; a terminal that shows no images prints nothing for it."""
-    is_preview = isinstance(image, imaging.Preview)
-    data, metadata = bundle_preview(image, name, name) if is_preview else image._repr_mimebundle_()
+    if isinstance(image, imaging.Preview):
+        data, metadata = bundle_preview(image, name, name)
+    else:
+        data, metadata = image._repr_mimebundle_()
     if not is_notebook(InteractiveShell.instance()):
         del data["text/plain"]
     _display(data, metadata)
