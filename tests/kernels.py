@@ -70,10 +70,10 @@ class Kernel:
     def __init__(self, environ):
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environ)
 
-    def start(self, code, *, watched=False):
-        """Begin a cell without waiting for it; `watched`: by a person, in a front end that knows updates."""
+    def start(self, code, *, watched=False, updates=True):
+        """Begin a cell without waiting for it; `watched` by a person, whose front end knows `updates`."""
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": watched}
-        metadata = {"cellId": "a"} if watched else {}
+        metadata = {"cellId": "a"} if watched and updates else {}
         message = self.client.session.msg("execute_request", content, metadata=metadata)
         self.client.shell_channel.send(message)
         return message["header"]["msg_id"]

@@ -150,7 +150,7 @@ class Detached(ImagineError, KeyboardInterrupt):
 
 
 def end_at_user(traceback: TracebackType | None) -> None:
-    """Cut off the frames of this package, and those of IPython that called it, where a user's frame is left."""
+    """Cut off the frames of this package, and of IPython that called it, unless no user's frame is left."""
     user = None
     while traceback and (name := str(traceback.tb_frame.f_globals.get("__name__"))).split(".")[0] != _PACKAGE:
         user = user if name.startswith("IPython.") else traceback

@@ -7,8 +7,8 @@ import itertools
 import json
 import re
 import unicodedata
-from unicodedata import category, east_asian_width
 from collections.abc import Callable, Iterable, Sequence
+from unicodedata import category, east_asian_width
 
 from ipyimagegen.core.messages import Message, _, join
 
@@ -22,8 +22,8 @@ _CELL = 80  # characters of a cell of a table
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 # Windows compares what stands before the first dot, without the blanks at its end.
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?")
-# Format characters that shape what a reader sees: the tags of a flag, the joiner of two emoji, joiners behind a
-# letter of a script that joins its letters (Arabic to Mongolian), and the signs that are seen themselves.
+# Format characters that shape what a reader sees: the tags of a flag, the joiner of two emoji, and joiners
+# behind a letter of a script that joins its letters, from Arabic to Adlam.
 _EMOJI = "\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001fbff"
 _JOINED_LETTERS = (
     "\u0610-\u061a\u0620-\u06dc\u06de-\u070e\u0710-\u088f\u0898-\u08e1\u08e3-\u109f\u1700-\u180d\u180f-\u18af"
@@ -34,7 +34,6 @@ _SHAPING = re.compile(
     "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"
     f"|(?<=[\ufe0f{_EMOJI}])\u200d(?=[{_EMOJI}])"
     f"|(?<=[{_JOINED_LETTERS}])[\u200c\u200d]"
-    "|[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]"
 )
 _LONGEST_CLUSTER = 32  # characters; nothing that is longer is a single character to a reader
 _UNSAFE_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
@@ -62,7 +61,7 @@ def clip(text: str, limit: int) -> str:
 
 
 def _continues(text: str, at: int) -> bool:
-    """Return whether the character at `at` belongs to what stands before it: a mark, a joiner, half a flag."""
+    """Return whether the character at `at` belongs to what is before it: a mark, a joiner, half a flag."""
     char, before = text[at], text[at - 1 : at]
     if _is_regional(char):
         letters = itertools.takewhile(_is_regional, reversed(text[max(0, at - _LONGEST_CLUSTER) : at]))
@@ -108,7 +107,7 @@ def _is_hidden(char: str) -> bool:
     kind = category(char)
     if kind == "Cn":  # not assigned, as far as this Python knows: an emoji newer than it is
         return not "\U0001f000" <= char <= "\U0001fbff"
-    return kind in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return kind in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def format_count(count: int, noun: str) -> str:

@@ -213,8 +213,12 @@ def _decode(raw: io.RawIOBase | io.BytesIO, scan: Scan, edge: int) -> _Decoded:
         note = _load(image) or (_TRUNCATED if scan.flaw else "")
         flat, transparent = flatten_mode(image)
         profile = image.info.get("icc_profile")
-        shown = image if image.mode == "CMYK" and profile else flat  # the profile tells what its inks look like
-        small = shown.resize(scale_into(shown.size, (edge, edge)), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        shown = (
+            image if image.mode == "CMYK" and profile else flat
+        )  # the profile tells what its inks look like
+        small = shown.resize(
+            scale_into(shown.size, (edge, edge)), Image.Resampling.BILINEAR, reducing_gap=2.0
+        )
         thumb = to_srgb(small, profile)
         turn = find_turn(image)
         return _Decoded(

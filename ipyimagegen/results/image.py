@@ -217,13 +217,14 @@ def make_bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt
     if mime not in ("image/png", "image/jpeg") or imaging.is_turned(data):
         data, mime = imaging.to_png(data), "image/png"
     alt = truncate(prompt, ALT_LIMIT)
-    return {mime: data, "text/plain": text}, {mime: {"width": size[0], "height": size[1], "alt": alt}}
+    encoded = base64.b64encode(data).decode("ascii")  # as Jupyter's messages have it
+    return {mime: encoded, "text/plain": text}, {mime: {"width": size[0], "height": size[1], "alt": alt}}
 
 
 def to_html(bundles: Iterable[Bundle], caption: str) -> tuple[str, str]:
     """Return images with the words below them as HTML and its type: what `_mime_` returns to marimo."""
     images = [
-        f'<img src="data:{mime};base64,{base64.b64encode(data[mime]).decode()}" width="{shown["width"]}" '
+        f'<img src="data:{mime};base64,{data[mime]}" width="{shown["width"]}" '
         f'height="{shown["height"]}" alt="{html.escape(shown["alt"])}">'
         for data, metadata in bundles
         for mime, shown in metadata.items()

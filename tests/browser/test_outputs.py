@@ -1,4 +1,4 @@
-"""Images where the output of a cell goes: in Output widgets, tabs and callbacks, from threads, and by hand."""
+"""Images where the output of a cell goes: Output widgets, tabs, callbacks, threads, and `display`."""
 
 import pytest
 
@@ -8,10 +8,12 @@ pytestmark = pytest.mark.browser
 
 # The slow ones take long enough for a status line.
 CELLS = {
-    "load": "%load_ext ipyimagegen\n%config Imagine.endpoint = 'sketch'\n%config Imagine.reuse = False\nimport ipywidgets, threading\n"
+    "load": "%load_ext ipyimagegen\n%config Imagine.endpoint = 'sketch'\n%config Imagine.reuse = False\n"
+    "import ipywidgets, threading\n"
     "from IPython.display import clear_output\nfrom ipyimagegen import imagine",
     "slow": "%imagine --set fault=slow:1 a white horse",
-    "output": "out = ipywidgets.Output()\ndisplay(out)\nwith out:\n    fox = %imagine --set fault=slow:1 a red fox",
+    "output": "out = ipywidgets.Output()\ndisplay(out)\n"
+    "with out:\n    fox = %imagine --set fault=slow:1 a red fox",
     "sweep": "sheet = ipywidgets.Output()\ndisplay(sheet)\nwith sheet:\n"
     "    %imagine --set fault=slow:1 --seed 1..3 a brown dog",
     "tab": "pages = [ipywidgets.Output(), ipywidgets.Output()]\ndisplay(ipywidgets.Tab(pages))\n"

@@ -25,7 +25,6 @@ JOINED = [
     "\u0915\u094d\u200d\u0937",  # Devanagari
     "\u0dc1\u0dca\u200d\u0dbb\u0dd3",  # Sinhala
     "\u0d28\u0d4d\u200d",  # Malayalam, at the end of a word
-    "\u0600\u0661\u0662",  # an Arabic sign that is a format character and can be seen
     "e\u0301\u0323",  # combining marks
     "\U0001fae9",  # newer than the tables of Python 3.11
 ]
@@ -38,7 +37,6 @@ DECEIVING = [
     "\U000e0001\U000e01f5",  # a language tag, and a character that is not assigned
     "\ufff9\ufffb",
 ]
-SEEN = {*"\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
 
 
 @given(st.text(max_size=200))
@@ -54,7 +52,7 @@ def test_visible_json_is_the_same_and_hides_nothing(text):
     shown = escape_hidden(json.dumps(text, ensure_ascii=False))
     assert json.loads(shown) == json.loads(json.dumps(text))
     hidden = {c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs")}
-    assert not hidden - SEEN - set("\u200c\u200d")
+    assert not hidden - set("\u200c\u200d")
     shown.encode()
 
 
