@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, MutableMapping
 from getpass import getpass
-from types import FrameType
 from typing import Any
 
 from IPython.core.displaypub import CapturingDisplayPublisher
@@ -53,7 +52,7 @@ def attach(studio: Studio, shell: InteractiveShell) -> Screen:
     studio.configure(lambda: _read_settings(shell), ask=lambda question: _ask(shell, question))
     # A notebook shows only the image of an output that has image and text: a comparison makes two outputs.
     assert shell.display_formatter is not None  # every shell has a formatter
-    shell.display_formatter.ipython_display_formatter.for_type(Comparison, show_comparison)
+    shell.display_formatter.ipython_display_formatter.for_type(Comparison, _show_comparison_value)
     return screen
 
 
@@ -189,20 +188,16 @@ class Screen:
         """Show a result with its caption where IPython displays it.
 
         The value of a cell that has shown it already is not shown again. Raises NotImplementedError where
-        IPython has to show a single output of its own: for a display id, for some types only, or for what
-        asks neither as `display` nor as the value of a cell.
+        IPython shows a single output instead: for a display id, for chosen types, or in a program's output.
         """
-        caller = _find_display_caller()
-        is_value = caller is not None and caller.f_locals.get("self") is sys.displayhook
+        is_value = _check_display_caller()
         if is_value and self._cell == self._identify_cell() and result in self._shown:
             if not is_notebook(self.shell):
                 raise NotImplementedError  # a terminal has printed `Out[3]: `
-        elif is_value or (caller is not None and _is_plain_display(caller)):
-            if is_value and not is_notebook(self.shell):
-                print()  # below `Out[3]: `
-            Painter(self).show_result(result)
-        else:
-            raise NotImplementedError
+            return
+        if is_value and not is_notebook(self.shell):
+            print()  # below `Out[3]: `
+        Painter(self).show_result(result)
 
     def mark_shown(self, result: Result) -> None:
         """Remember that the running cell has shown this result."""
@@ -215,18 +210,22 @@ class Screen:
         return self.shell.execution_count, _get_parent(self.shell).get("header", {}).get("msg_id")
 
 
-def _find_display_caller() -> FrameType | None:
-    """Return the frame that made IPython format a value: of its display hook, of `display`, or another."""
+def _check_display_caller() -> bool:
+    """Return whether IPython shows the value of a cell; False for a call of `display` without options.
+
+    Raises NotImplementedError for anything else that asks IPython for the formats of a value. IPython tells
+    an object nothing of this: it is read from the frames that called.
+    """
     frame = inspect.currentframe()
-    while frame is not None and frame.f_code is not DisplayFormatter.format.__code__:
+    while frame and frame.f_code is not DisplayFormatter.format.__code__:
         frame = frame.f_back
-    return frame and frame.f_back
-
-
-def _is_plain_display(frame: FrameType) -> bool:
-    """Return whether this is a call of `display` without options."""
-    options = ("include", "exclude", "metadata", "transient", "display_id", "kwargs")
-    return frame.f_code is display.__code__ and not any(map(frame.f_locals.get, options))
+    if frame and (frame := frame.f_back):
+        if frame.f_locals.get("self") is sys.displayhook:
+            return True
+        options = ("include", "exclude", "metadata", "transient", "display_id", "kwargs")
+        if frame.f_code is display.__code__ and not any(map(frame.f_locals.get, options)):
+            return False
+    raise NotImplementedError
 
 
 class Painter:
@@ -353,6 +352,12 @@ def show_comparison(comparison: Comparison) -> None:
     """Show runs side by side, and their differences below."""
     show_image(comparison.sheet, comparison.name)
     show_text(comparison.text)
+
+
+def _show_comparison_value(comparison: Comparison) -> None:
+    """Show a comparison that IPython displays. Raises NotImplementedError as `Screen.show_value` does."""
+    _check_display_caller()
+    show_comparison(comparison)
 
 
 def show_text(text: str) -> None:

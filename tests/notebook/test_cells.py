@@ -128,6 +128,9 @@ def test_a_display_id_has_a_single_output(kernel):
     cell = kernel.run("handle = display(fox, display_id=True)\nhandle.update(owl)")
     (output,) = cell.outputs
     assert "a owl" in output["data"]["text/plain"]
+    compared = "from ipyimagegen import history\nboth = history.compare(1, 2)\n"
+    cell = kernel.run(f"{compared}handle = display(both, display_id=True)\nhandle.update(fox)")
+    assert len(cell.outputs) == 1
     (output,) = kernel.run("display(fox, exclude=['image/png', 'image/jpeg'])").outputs
     assert set(output["data"]) == {"text/plain"}
 
