@@ -109,7 +109,7 @@ def can_update(shell: InteractiveShell) -> bool:
 
 def _get_parent(shell: InteractiveShell) -> Mapping[str, Any]:
     """Return the message that this thread answers; nothing outside a notebook."""
-    parent: Mapping[str, Any] = (is_notebook(shell) and shell.get_parent()) or {}  # type: ignore[attr-defined]
+    parent: Mapping[str, Any] = getattr(shell, "parent_header", None) or {}
     return parent
 
 
