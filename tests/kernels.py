@@ -71,15 +71,11 @@ class Kernel:
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environ)
         self._displays = {}  # outputs by their display id, which later cells and threads may update
 
-    def start(self, code, *, watched=False, cell=None):
-        """Begin a cell without waiting for it; `watched` says that a person is there.
-
-        `cell` is its id in a front end that can update the outputs of cells that have ended.
-        """
-        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
-        content |= {"allow_stdin": watched, "stop_on_error": True}
-        session = self.client.session
-        message = session.msg("execute_request", content, metadata={"cellId": cell} if cell else {})
+    def start(self, code, *, watched=False, updates=True):
+        """Begin a cell without waiting for it; `watched` by a person, whose front end knows `updates`."""
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": watched}
+        metadata = {"cellId": "a"} if watched and updates else {}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
         self.client.shell_channel.send(message)
         return message["header"]["msg_id"]
 

@@ -1,12 +1,17 @@
 """The public names, and the signature of `imagine` against the table of options."""
 
+import base64
+import html
 import inspect
+import io
+import os
 import pickle
 import re
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import ipyimagegen
 from ipyimagegen.core.options import INPUTS, LOCAL, SENT
@@ -133,3 +138,48 @@ def test_help_describes_every_argument():
     text = inspect.getdoc(ipyimagegen.imagine)
     *names, _unknown = inspect.signature(ipyimagegen.imagine).parameters
     assert not [name for name in names if not re.search(rf"\b{name}\b", text)]
+
+
+def test_a_terminal_names_files_and_prints_no_empty_value(home):
+    typed = (
+        "%load_ext ipyimagegen\n%imagine --size 128x128 a fox\nx = %imagine --size 128x128 a fox\nx\nx[0]\n"
+        "%imagine --size 128x128 --seed 1,2 a cat\n%imagine_history\n%imagine_compare 1 2\n"
+        "%imagine --sise 3 a\n"
+    )
+    arguments = ("-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor", "--no-confirm-exit")
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input=typed,
+        env={**os.environ, "IPYTHONDIR": str(home.parent / "ipython")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = re.split(r"In \[\d+\]: ", done.stdout)
+    magic, bound, value, image, sweep, table, compared, error = [text.strip() for text in shown[2:10]]
+    fox = "Generation: 'a fox' · sketch · 128x128"
+    assert magic.startswith(str(home))
+    assert magic.endswith(f"Out[2]: {fox}")
+    assert "Out" not in bound
+    assert value.startswith("Out[4]: \n" + str(home))
+    assert value.endswith("from history")
+    assert image == f"Out[5]: Image: 'a fox' · 128x128 · {magic.splitlines()[0]}"
+    assert sweep.endswith("Out[6]: Sweep: 'a cat' · 2 seed")
+    assert table.startswith("1 ")
+    assert compared.startswith("prompt, against 1:")
+    assert len(error.splitlines()) == 1
+
+
+def test_what_marimo_asks_for_holds_images_and_caption():
+    fox = ipyimagegen.imagine("a <b>fox</b> & \u202eco", size="128x96")
+    sweep = ipyimagegen.imagine(["a fox", "a cat"], size="128x96")
+    for result, count in ((fox, 1), (sweep, 1), (ipyimagegen.history.compare(1, 2), 1)):
+        mime, page = result._mime_()
+        assert mime == "text/html"
+        assert page.count("<img ") == count
+        assert page.count("<pre") == 1
+        assert not set(re.findall(r"<\s*(\w+)", page)) - {"img", "pre"}
+        assert "\u202e" not in page
+        (data,) = re.findall(r'src="data:image/\w+;base64,([^"]+)"', page)
+        assert Image.open(io.BytesIO(base64.b64decode(data))).width >= 128
+    assert html.escape(fox.caption.splitlines()[1]) in fox._mime_()[1]

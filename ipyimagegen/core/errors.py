@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from types import TracebackType
 from typing import Any
 
 from ipyimagegen.core.messages import OF_UNKNOWN, PYTHON, Front, Remedy, RunLink, _, render, render_remedy
 from ipyimagegen.core.text import escape_hidden
 
+_PACKAGE = __name__.partition(".")[0]
 _BILLED: Mapping[bool | None, str] = {
     False: _("Nothing was billed."),
     True: _("You were charged."),
@@ -78,7 +80,11 @@ class ImagineError(Exception):
         return (type(self), self.args, state)
 
     def _render_traceback_(self) -> list[str]:
-        """Return the lines that IPython prints in place of a traceback."""
+        """Return the lines that IPython prints in place of a traceback.
+
+        IPython calls it before its debugger, which opens at the last frame: the line of the user.
+        """
+        end_at_user(self.__traceback__)
         return escape_hidden(str(self)).splitlines() or [type(self).__name__]
 
 
@@ -141,6 +147,16 @@ class Detached(ImagineError, KeyboardInterrupt):
     def _describe_bill(self) -> str:
         """Return nothing for calls that go on: what they cost is not known yet."""
         return super()._describe_bill() if self.remedy in OF_UNKNOWN else ""
+
+
+def end_at_user(traceback: TracebackType | None) -> None:
+    """Cut off the frames of this package, and of IPython that called it, unless no user's frame is left."""
+    user = None
+    while traceback and (name := str(traceback.tb_frame.f_globals.get("__name__"))).split(".")[0] != _PACKAGE:
+        user = user if name.startswith("IPython.") else traceback
+        traceback = traceback.tb_next
+    if user:
+        user.tb_next = None
 
 
 def find_nearest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -73,8 +73,8 @@ class Plan:
 
     `local` holds the local options that the calls share, `axes` what varies in a sweep, the outermost first.
     `settings` are those in effect when it was made. `executor` runs the calls, where it is given. `prompt`
-    is what was typed, for a list all of it. `notes` are to be known before anything is sent. `excess` is why
-    the settings do not allow a dry run to be sent.
+    is that of all calls: names filled in, and what differs between them as typed. `notes` are to be known
+    before anything is sent. `excess` is why the settings do not allow a dry run to be sent.
     """
 
     calls: tuple[PlannedCall, ...]

@@ -28,6 +28,7 @@ from ipyimagegen.imaging.normalize import (
     lay_on_white,
     to_eight_bits,
     to_ready_mode,
+    to_srgb,
     turn_size,
     turn_upright,
 )
@@ -157,7 +158,8 @@ def make_thumb(data: bytes, name: str, edge: int) -> Image.Image:
         return draw_placeholder(file_format.title, name, edge)
     image = open_image(data)
     image.thumbnail((edge, edge))
-    return image
+    profile = image.info.get("icc_profile")
+    return to_srgb(image if image.mode == "CMYK" else flatten_mode(image)[0], profile)
 
 
 def _open_scanned(data: bytes) -> Image.Image:
@@ -252,7 +254,14 @@ def _decode(raw: io.RawIOBase | io.BytesIO, scan: Scan, edge: int) -> _Decoded:
         image.draft(None, (2 * width, 2 * height))
         note = _load(image) or (_TRUNCATED if scan.flaw else "")
         flat, transparent = flatten_mode(image)
-        thumb = flat.resize(scale_into(flat.size, (edge, edge)), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        profile = image.info.get("icc_profile")
+        shown = (
+            image if image.mode == "CMYK" and profile else flat
+        )  # the profile tells what its inks look like
+        small = shown.resize(
+            scale_into(shown.size, (edge, edge)), Image.Resampling.BILINEAR, reducing_gap=2.0
+        )
+        thumb = to_srgb(small, profile)
         turn = find_turn(image)
         return _Decoded(
             thumb=thumb if turn is None else thumb.transpose(turn),

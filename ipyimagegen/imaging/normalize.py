@@ -22,6 +22,8 @@ from ipyimagegen.imaging.errors import refuse
 MOST_BYTES = 50_000_000  # that the API accepts for an image
 MOST_PIXELS = 40_000_000
 _MOST_DECODED = 120_000_000  # pixels; a larger image is never decoded
+_MOST_PROFILE = 8_000_000  # bytes; those of printing presses have 3 million at most
+_COSTLY_PROFILE = b"mpet"  # a type of table: any number of steps for each colour
 READY_MODES = ("L", "RGB", "RGBA", "I;16")
 ORIENTATION = 0x0112  # the EXIF tag
 # EXIF orientation to the turn that shows the image upright.
@@ -143,7 +145,7 @@ def to_ready_mode(image: Image.Image, label: str) -> tuple[Image.Image, bytes | 
     profile = image.info.get("icc_profile") or None
     space = profile[16:20] if profile else b""
     if image.mode == "CMYK" and space == b"CMYK":
-        managed = _apply_profile(image, profile)
+        managed = _apply_profile(image, profile or b"")
         if managed is not None:
             return managed, None
     ready = _convert_mode(image, label)
@@ -274,12 +276,31 @@ def _to_grey(image: Image.Image, label: str) -> Image.Image:
     return image.convert("F").point(lambda value: value * factor + 0.5).convert("L")
 
 
-def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """Return CMYK as RGB by the image's own profile, or None when that is not possible."""
-    try:
-        from PIL import ImageCms  # noqa: PLC0415 - only for print files
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return an image of mode RGB, RGBA or CMYK as RGB or RGBA in the colours of sRGB, without a profile.
 
-        source = ImageCms.getOpenProfile(io.BytesIO(profile or b""))
+    `profile` is that of its file, which may be grey. A profile that is broken or costly is left out.
+    """
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+    mode = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get((profile or b"")[16:20])
+    managed = None
+    if profile and mode and (mode == "CMYK") == (image.mode == "CMYK"):
+        managed = _apply_profile(image.convert(mode), profile)
+    shown = managed or image.convert("RGB")
+    if alpha:
+        shown.putalpha(alpha)
+    shown.info.pop("icc_profile", None)
+    return shown
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """Return the image as RGB in the colours of sRGB, or None when that is not possible."""
+    if len(profile) > _MOST_PROFILE or _COSTLY_PROFILE in profile:
+        return None
+    try:
+        from PIL import ImageCms  # noqa: PLC0415 - for few images
+
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except Exception:  # noqa: BLE001 - a profile from outside raises anything
         return None

@@ -6,6 +6,7 @@ every front end and in exports of the notebook.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ from getpass import getpass
 from typing import Any
 
 from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.formatters import DisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
@@ -43,6 +45,7 @@ _INTERVAL_LATER = 1.0  # of a cell that has ended: there may be a hundred
 PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET_INTERVAL = 1.0  # seconds, at least, between two sheets of a sweep
 _SHEET_SHARE = 10  # a sheet is drawn in at most a tenth of the time
+_CLEAR_LINE = "\r\x1b[K"  # of a terminal
 _FILES = 8  # that are named when a result is saved; the others are counted
 
 
@@ -52,15 +55,14 @@ def attach(studio: Studio, shell: InteractiveShell) -> Screen:
     studio.configure(lambda: _read_settings(shell), ask=lambda question: _ask(shell, question))
     # A notebook shows only the image of an output that has image and text: a comparison makes two outputs.
     assert shell.display_formatter is not None  # every shell has a formatter
-    shell.display_formatter.ipython_display_formatter.for_type(Comparison, show_comparison)
+    shell.display_formatter.ipython_display_formatter.for_type(Comparison, _show_comparison_value)
     return screen
 
 
 def connect(studio: Studio, shell: InteractiveShell) -> Screen:
     """Let a studio show its results and its progress in a shell; its cells have a limit of calls."""
     screen = Screen(shell)
-    studio.painter, studio.progress = screen.show_once, screen.show_progress
-    studio.follower = screen.follow_once
+    studio.painter, studio.progress = screen.show_value, screen.show_progress
     studio.cell = lambda: shell.execution_count
     return screen
 
@@ -99,14 +101,38 @@ def is_watched(shell: InteractiveShell) -> bool:
     return sys.stdin.isatty()
 
 
-def can_finish_later(shell: InteractiveShell) -> bool:
-    """Return whether the outputs of the running cell can be updated after the cell has ended.
+def can_update(shell: InteractiveShell) -> bool:
+    """Return whether what is shown now can be replaced later: the status line by the image.
 
-    JupyterLab, Notebook 7 and VS Code can, and their requests name the cell. qtconsole and jupyter console
-    ignore updates, and nobody reads what comes after the last cell of nbclient.
+    JupyterLab, Notebook 7, VS Code and Colab can, and the first three say which cell asks; qtconsole, jupyter
+    console and Spyder ignore updates. What goes to an Output widget cannot: front ends hand it new outputs
+    only. A terminal overwrites a line.
     """
-    parent = getattr(shell, "parent_header", None) or {}
-    return is_watched(shell) and "cellId" in parent.get("metadata", {})
+    if not is_watched(shell):
+        return False
+    if not is_notebook(shell):
+        return sys.stderr.isatty()
+    parent = _get_parent(shell)
+    if "cellId" not in parent.get("metadata", {}) and "google.colab" not in sys.modules:
+        return False
+    return not any(output.msg_id == parent["header"]["msg_id"] for output in _list_output_widgets())
+
+
+def _get_parent(shell: InteractiveShell) -> Mapping[str, Any]:
+    """Return the message that this thread answers; nothing outside a notebook."""
+    parent: Mapping[str, Any] = getattr(shell, "parent_header", None) or {}
+    return parent
+
+
+def _list_output_widgets() -> list[Any]:
+    """Return the Output widgets of this kernel; `msg_id` is the request whose outputs they take."""
+    module: Any = sys.modules.get("ipywidgets.widgets.widget")
+    if module is None:
+        return []
+    # ipywidgets 8 has no public registry, and warns of that of ipywidgets 7.
+    widgets = vars(module).get("_instances")
+    widgets = module.Widget.widgets if widgets is None else widgets
+    return [widget for widget in tuple(widgets.values()) if hasattr(widget, "msg_id")]
 
 
 def write_status(batch: Batch) -> Message:
@@ -167,13 +193,27 @@ class Screen:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self._cell = -1
+        self._cell: object = None
         self._shown: set[Result | Pending] = set()
 
-    def show_once(self, result: Result) -> None:
-        """Show a result unless the running cell has shown it; `Out` and `_` are set in any case."""
-        if self._cell != self.shell.execution_count or result not in self._shown:
-            Painter(self, PYTHON).show_result(result)
+    def show_value(self, result: Result | Pending) -> None:
+        """Show a result with its caption where IPython displays it, a pending result when it comes.
+
+        The value of a cell that has shown it already is not shown again. Raises NotImplementedError where
+        IPython shows a single output instead: for a display id, for chosen types, or in a program's output.
+        """
+        is_value = _check_display_caller()
+        if is_value and self._cell == self._identify_cell() and result in self._shown:
+            if not is_notebook(self.shell):
+                raise NotImplementedError  # a terminal has printed `Out[3]: `
+            return
+        if is_value and not is_notebook(self.shell):
+            print()  # below `Out[3]: `
+        painter = Painter(self, PYTHON)
+        if isinstance(result, Pending):
+            painter.follow(result)
+        else:
+            painter.show_result(result)
 
     @contextmanager
     def show_progress(self, shown: bool | None) -> Iterator[Painter | None]:
@@ -189,17 +229,33 @@ class Screen:
             if painter:
                 painter.clear()
 
-    def follow_once(self, pending: Pending) -> None:
-        """Show a pending result, now or when it comes, unless the running cell has shown it."""
-        if self._cell != self.shell.execution_count or pending not in self._shown:
-            Painter(self).follow(pending)
-            self.mark_shown(pending)
-
     def mark_shown(self, result: Result | Pending) -> None:
         """Remember that the running cell has shown this result."""
-        if self._cell != self.shell.execution_count:
-            self._cell, self._shown = self.shell.execution_count, set()
+        if self._cell != (cell := self._identify_cell()):
+            self._cell, self._shown = cell, set()
         self._shown.add(result)
+
+    def _identify_cell(self) -> object:
+        """Return what differs from cell to cell, and for the callback of a widget."""
+        return self.shell.execution_count, _get_parent(self.shell).get("header", {}).get("msg_id")
+
+
+def _check_display_caller() -> bool:
+    """Return whether IPython shows the value of a cell; False for a call of `display` without options.
+
+    Raises NotImplementedError for anything else that asks IPython for the formats of a value. IPython tells
+    an object nothing of this: it is read from the frames that called.
+    """
+    frame = inspect.currentframe()
+    while frame and frame.f_code is not DisplayFormatter.format.__code__:
+        frame = frame.f_back
+    if frame and (frame := frame.f_back):
+        if frame.f_locals.get("self") is sys.displayhook:
+            return True
+        options = ("include", "exclude", "metadata", "transient", "display_id", "kwargs")
+        if frame.f_code is display.__code__ and not any(map(frame.f_locals.get, options)):
+            return False
+    raise NotImplementedError
 
 
 class Painter:
@@ -212,7 +268,7 @@ class Painter:
     def __init__(self, screen: Screen, front: Front = CELL) -> None:
         self._screen, self._front = screen, front
         self._notebook = is_notebook(screen.shell)
-        self._watched = is_watched(screen.shell)
+        self._updates = can_update(screen.shell)
         self._display_ids: list[str] = []
         self._partial: bytes | None = None
         self._has_image = False  # in the first output
@@ -223,20 +279,20 @@ class Painter:
 
     def planned(self, plan: Plan) -> None:
         """Show a plan in place of the status line, for long enough to be read."""
-        if self._watched:
+        if self._updates:
             self._last_update = time.monotonic() + PLAN - _INTERVAL
             self._show_line(render(plan.summary, self._front))
 
     def working(self, batch: Batch) -> None:
-        """Show the progress at most four times a second, where a person watches."""
+        """Show the progress at most four times a second, where it can be replaced."""
         now = time.monotonic()
-        if self._watched and now - self._last_update >= self._interval:
+        if self._updates and now - self._last_update >= self._interval:
             self._last_update = now
             self._show_progress(batch)
 
     def failed(self, batch: Batch) -> None:
         """Show a last status line, and the images of a sweep so far; the error follows."""
-        if self._display_ids or (self._watched and not self._notebook):
+        if self._display_ids or not self._notebook:
             self._next_sheet = 0.0
             self._show_progress(batch)
             self._clear_line()
@@ -258,7 +314,7 @@ class Painter:
         The cell ends at once where its outputs can be updated afterwards; else it waits, and an error is
         raised here.
         """
-        if pending.done() or not can_finish_later(self._screen.shell):
+        if pending.done() or not (self._notebook and self._updates):
             self._await(pending)
             return
         self._interval = _INTERVAL_LATER
@@ -312,13 +368,13 @@ class Painter:
     def _show_line(self, line: str) -> None:
         if self._notebook:
             self._put(1 if self._has_image else 0, ({"text/plain": line}, {}))
-        elif sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[K{line}")
+        elif self._updates:
+            sys.stderr.write(f"{_CLEAR_LINE}{line}")
             sys.stderr.flush()
 
     def _clear_line(self) -> None:
-        if not self._notebook and sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
+        if not self._notebook and self._updates:
+            sys.stderr.write(_CLEAR_LINE)
 
     def _make_partial(self, batch: Batch) -> Bundle | None:
         """Return the newest image of a stream, once."""
@@ -344,8 +400,8 @@ class Painter:
         """Show an output, or update it where this painter has shown it before; places count from 0."""
         if place < len(self._display_ids):
             _display(*bundle, display_id=self._display_ids[place], update=True)
-        elif not self._watched:
-            _display(*bundle)  # it will not be updated
+        elif not self._updates:
+            _display(*bundle)
         else:
             self._display_ids.append(os.urandom(16).hex())
             _display(*bundle, display_id=self._display_ids[place])
@@ -364,17 +420,26 @@ def show_in(cell: Mapping[str, Any], result: Result) -> None:
 
 
 def show_image(image: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
-    """Show an image without a caption; `name` stands for a preview where images are not shown."""
+    """Show an image without a caption; a terminal that shows no images prints nothing for it."""
     if isinstance(image, imaging.Preview):
-        _display(*bundle_preview(image, name, name))
+        data, metadata = bundle_preview(image, name, name)
     else:
-        _display(*image._repr_mimebundle_())
+        data, metadata = image._repr_mimebundle_()
+    if not is_notebook(InteractiveShell.instance()):
+        del data["text/plain"]
+    _display(data, metadata)
 
 
 def show_comparison(comparison: Comparison) -> None:
     """Show runs side by side, and their differences below."""
     show_image(comparison.sheet, comparison.name)
     show_text(comparison.text)
+
+
+def _show_comparison_value(comparison: Comparison) -> None:
+    """Show a comparison that IPython displays. Raises NotImplementedError as `Screen.show_value` does."""
+    _check_display_caller()
+    show_comparison(comparison)
 
 
 def show_text(text: str) -> None:
@@ -388,7 +453,8 @@ def show_table(table: Table) -> None:
 
 
 def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> None:
-    data = {**data, "text/plain": escape_hidden(data["text/plain"])}
+    if text := data.get("text/plain"):
+        data = {**data, "text/plain": escape_hidden(text)}
     display(data, metadata=metadata, raw=True, **options)  # type: ignore[no-untyped-call]
 
 

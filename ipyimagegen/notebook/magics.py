@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 import ipyimagegen
-from ipyimagegen.core.errors import ImagineError, InvalidOption
+from ipyimagegen.core.errors import Detached, ImagineError, InvalidOption
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run
-from ipyimagegen.core.text import truncate
+from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import completion, parser, reports
 from ipyimagegen.notebook.display import (
@@ -48,7 +49,11 @@ class ImagineMagics:
         self._screen = attach(studio, shell)
 
     def run(self, name: str, line: str, cell: str | None) -> object:
-        """Run a magic. Its errors hold no key and are worded for cells."""
+        """Run a magic. Its errors hold no key and are worded for cells; the last stays in `_imagine_error`.
+
+        Raises UsageError in place of an error under `%pdb on`: the debugger is for the user's own code. It
+        never stands for Detached, which `except Exception` would catch then.
+        """
         page, scope = PAGES[name], find_scope(self._shell)
         with self._studio.keys.discreet():
             try:
@@ -66,7 +71,11 @@ class ImagineMagics:
                 return getattr(self, name)(parsed, cell, scope)
             except ImagineError as error:
                 error.front = CELL
-                raise
+                self._shell.user_ns["_imagine_error"] = error
+                if isinstance(error, Detached) or not self._shell.call_pdb:
+                    raise
+                usage_error = UsageError(escape_hidden(str(error)))
+            raise usage_error
 
     def complete(self, until: str, whole: str) -> tuple[str, list[str], bool]:
         """Complete a magic's line; see `completion.complete`."""

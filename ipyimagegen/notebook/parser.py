@@ -22,6 +22,7 @@ from ipyimagegen.core.messages import Message, OptionName, _
 from ipyimagegen.core.options import (
     BY_SYNONYM,
     DEFAULT,
+    OPTIONS,
     PROMPT_NAMES,
     Json,
     Kind,

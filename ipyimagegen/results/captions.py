@@ -38,7 +38,7 @@ from ipyimagegen.core.run import (
     format_ids,
     format_numbers,
 )
-from ipyimagegen.core.text import DOT, NAMED, list_some, sanitize, truncate
+from ipyimagegen.core.text import DOT, NAMED, clip, list_some, sanitize, truncate
 
 if TYPE_CHECKING:
     from ipyimagegen.results.generation import Generation
@@ -108,7 +108,7 @@ def _fit_lines(lines: Sequence[str], room: int, run: Run, front: Front) -> list[
     """Return the lines that fit into `room` characters, and how many do not."""
     fitting: list[str] = []
     for line in lines:
-        cut = line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+        cut = clip(line, _LONGEST_LINE)
         room -= len(cut) + 1
         if room < 0:
             return [*fitting, _count_more(len(lines) - len(fitting), run, front)]

@@ -19,8 +19,8 @@ from ipyimagegen.core.options import OPTIONS, Kind
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run, Status
 from ipyimagegen.core.text import format_table, measure_width, pad, sanitize, truncate
-from ipyimagegen.results import Bundle, bundle_preview
 from ipyimagegen.results.captions import OUTSIDE, NameInput, describe_state, format_percent
+from ipyimagegen.results.image import Bundle, bundle_preview, to_html
 from ipyimagegen.results.word_diff import mark_words, same_words
 
 if TYPE_CHECKING:  # Pillow is imported when an image is first opened
@@ -300,6 +300,9 @@ class Comparison:
 
     def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         return bundle_preview(self.sheet, self.text, self.name)
+
+    def _mime_(self) -> tuple[str, str]:
+        return to_html([self._repr_mimebundle_()], self.text)
 
 
 def compare(sides: Sequence[Side], *, name_input: NameInput, find_path: FindPath) -> Comparison:

@@ -22,7 +22,7 @@ from ipyimagegen.core.run import Cost, Mismatch, Run, Status
 from ipyimagegen.core.text import DOT, truncate
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import GONE, NameInput, list_facts, list_inputs, write_caption
-from ipyimagegen.results.image import Bundle, Handle, Image, bundle_preview, list_files, make_bundle
+from ipyimagegen.results.image import Bundle, Handle, Image, bundle_preview, list_files, make_bundle, to_html
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -264,6 +264,9 @@ class Generation(Sequence[Image]):
 
     def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         return self.to_bundles()[0]
+
+    def _mime_(self) -> tuple[str, str]:
+        return to_html(self.to_bundles(), self.caption)
 
     def to_bundles(self) -> list[Bundle]:
         """Return what a notebook shows: each original if so configured, else an image of at most 768 px.

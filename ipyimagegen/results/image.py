@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import html
 import importlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,7 @@ from ipyimagegen.core.errors import InvalidInput, StoreError
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import ImageRecord, Run
-from ipyimagegen.core.text import DOT, truncate
+from ipyimagegen.core.text import DOT, escape_hidden, truncate
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import GONE, describe_unopened
 
@@ -202,13 +204,13 @@ class Image:
     def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         thumb = self.thumb(imaging.EDGE)
         preview = imaging.make_preview([thumb], notes=[GONE if thumb is None else ""])
-        return bundle_preview(preview, self._summary, self.prompt, framed=True)
+        return bundle_preview(preview, repr(self), self.prompt, framed=True)
 
 
 def list_files(files: Iterable[Path]) -> list[str]:
-    """Return the files as text for plain Python, which shows no images; nothing under IPython."""
+    """Return the files as text where no images are shown: nothing in a notebook."""
     ipython = sys.modules.get("IPython")
-    return [] if ipython and ipython.get_ipython() else [str(file) for file in files]
+    return [] if ipython and hasattr(ipython.get_ipython(), "kernel") else [str(file) for file in files]
 
 
 def bundle_preview(preview: imaging.Preview, text: str, prompt: str, *, framed: bool = False) -> Bundle:
@@ -227,4 +229,17 @@ def make_bundle(data: bytes, mime: str, size: tuple[int, int], text: str, prompt
     if mime not in ("image/png", "image/jpeg") or imaging.is_turned(data):
         data, mime = imaging.to_png(data), "image/png"
     alt = truncate(prompt, ALT_LIMIT)
-    return {mime: data, "text/plain": text}, {mime: {"width": size[0], "height": size[1], "alt": alt}}
+    encoded = base64.b64encode(data).decode("ascii")  # as Jupyter's messages have it
+    return {mime: encoded, "text/plain": text}, {mime: {"width": size[0], "height": size[1], "alt": alt}}
+
+
+def to_html(bundles: Iterable[Bundle], caption: str) -> tuple[str, str]:
+    """Return images with the words below them as HTML and its type: what `_mime_` returns to marimo."""
+    images = [
+        f'<img src="data:{mime};base64,{data[mime]}" width="{shown["width"]}" '
+        f'height="{shown["height"]}" alt="{html.escape(shown["alt"])}">'
+        for data, metadata in bundles
+        for mime, shown in metadata.items()
+    ]
+    words = f'<pre style="white-space: pre-wrap">{html.escape(escape_hidden(caption))}</pre>'
+    return "text/html", "\n".join([*images, words])

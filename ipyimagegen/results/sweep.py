@@ -21,7 +21,7 @@ from ipyimagegen.core.text import DOT, Table, truncate
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import GONE, write_sweep_caption
 from ipyimagegen.results.generation import Generation
-from ipyimagegen.results.image import Bundle, Handle, bundle_preview
+from ipyimagegen.results.image import Bundle, Handle, bundle_preview, to_html
 
 ROWS, COLUMNS = 6, 8  # of a sheet, so that its tiles can be seen in a notebook
 STRIP = ROWS * COLUMNS
@@ -78,7 +78,7 @@ class Sweep(Sequence[Generation]):
 
     @property
     def prompt(self) -> str:
-        """The prompt as typed, with its alternatives; of several prompts all of them."""
+        """The prompt with names filled in and alternatives as typed; of several prompts all of them."""
         return self._prompt
 
     @property
@@ -213,6 +213,9 @@ class Sweep(Sequence[Generation]):
 
     def _repr_mimebundle_(self, **_options: Any) -> Bundle:
         return self.to_bundles()[0]
+
+    def _mime_(self) -> tuple[str, str]:
+        return to_html(self.to_bundles(), self.caption)
 
     def _ipython_display_(self) -> None:
         if self._handle is None:

@@ -89,13 +89,9 @@ def build_plan(
         local={name: value for name, value in local.items() if name != "endpoint"},
         axes=axes,
         executor=user.executor,
-        prompt=user.prompt if isinstance(user.prompt, str) else _join_prompts(axes),
+        prompt=_fill_shared(user, axes, raw=bool(local.get("raw"))),
         notes=user.notes,
     )
-
-
-def _join_prompts(axes: Sequence[Axis]) -> str:
-    return " | ".join(str(prompt) for axis in axes if axis.name == PROMPT for prompt in axis.values)
 
 
 def _check_mixed(calls: Sequence[PlannedCall]) -> None:
@@ -225,6 +221,14 @@ def _read_configured(name: str, value: object) -> Value:
     except InvalidOption as error:
         problem = error.args[0]
     raise InvalidOption(_("{setting}: {problem}", setting=Setting(name), problem=problem))
+
+
+def _fill_shared(user: UserInput, axes: Sequence[Axis], *, raw: bool) -> str:
+    """Return the prompt of all calls: names filled in, and what differs between them as typed."""
+    if not isinstance(user.prompt, str):
+        return " | ".join(str(prompt) for axis in axes if axis.name == PROMPT for prompt in axis.values)
+    groups = template.list_groups(template.parse(user.prompt))
+    return _fill_prompt(replace(user, chosen=tuple(group.source for group in groups)), raw=raw)
 
 
 def _fill_prompt(user: UserInput, *, raw: bool) -> str:

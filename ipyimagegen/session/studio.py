@@ -99,8 +99,7 @@ class Studio:
         self.keys = Keychain(self._environ, ask, self._known_endpoints)
         self._home = location.find_folder_or_reason(home, self._environ)
         self.cell: Callable[[], object] = lambda: None  # identifies the running cell
-        self.painter: Callable[[Result], None] | None = None
-        self.follower: Callable[[Pending], None] | None = None  # shows a result when it comes
+        self.painter: Callable[[Result | Pending], None] | None = None
         self.progress: Callable[[bool | None], AbstractContextManager[ProgressDisplay | None]] = (
             show_status_line
         )
@@ -333,7 +332,7 @@ class Studio:
         with HeldInterrupts() as hold:
             batch = self._scheduler.start(plan, hold, self.cell() if in_cell else None, ends)
             batch.snapshot = partial(gather_sweep, batch, self)
-        if self.follower is None:  # a script ends when its calls have ended; a kernel ends at once
+        if self.painter is None:  # a script ends when its calls have ended; a kernel ends at once
             atexit.unregister(self.ledger.wait_for_all)
             atexit.register(self.ledger.wait_for_all)
 
@@ -341,7 +340,7 @@ class Studio:
             with self.keys.discreet():
                 return self._gather(batch)
 
-        return Pending(batch, gather, self.follower)
+        return Pending(batch, gather, self.painter)
 
     def _gather(
         self,

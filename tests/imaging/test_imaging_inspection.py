@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 from image_files import SIGNATURE, chunk, header, save
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from ipyimagegen.core.run import ImageState as State
 from ipyimagegen.imaging import inspect
@@ -222,3 +222,89 @@ def test_many_text_chunks(look):
 def test_a_file_that_cannot_be_read_raises(tmp_path):
     with pytest.raises(OSError):
         inspect(tmp_path / "none.png")
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+
+
+def swap_red_and_blue():
+    """Return a profile that exchanges red and blue."""
+    profile = bytearray(SRGB)
+    for at in range(132, 132 + 12 * int.from_bytes(profile[128:132], "big"), 12):
+        tag = bytes(profile[at : at + 4])
+        profile[at : at + 4] = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ"}.get(tag, tag)
+    return bytes(profile)
+
+
+def make_grey(gamma):
+    """Return a profile of grey by which values stand for light with that gamma."""
+    white = next(tag for tag in list_tags(SRGB) if tag[0] == b"wtpt")[1]
+    curve = b"curv" + bytes(4) + (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big") + bytes(2)
+    tags, body = [(b"wtpt", white), (b"kTRC", curve)], b""
+    table = len(tags).to_bytes(4, "big")
+    for name, data in tags:
+        at = 128 + 4 + 12 * len(tags) + len(body)
+        table += name + at.to_bytes(4, "big") + len(data).to_bytes(4, "big")
+        body += data
+    head = bytearray(SRGB[:128])
+    head[16:20] = b"GRAY"
+    whole = bytes(head) + table + body
+    return len(whole).to_bytes(4, "big") + whole[4:]
+
+
+def list_tags(profile):
+    count = int.from_bytes(profile[128:132], "big")
+    for at in range(132, 132 + 12 * count, 12):
+        start, size = (int.from_bytes(profile[at + step : at + step + 4], "big") for step in (4, 8))
+        yield profile[at : at + 4], profile[start : start + size]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+def test_a_thumb_has_the_colours_that_the_profile_gives_it(look, mode, form):
+    red = Image.new("RGB", (64, 64), (230, 20, 20)).convert(mode)
+    if mode == "RGBA":
+        red.putpixel((0, 0), (0, 0, 0, 0))
+    thumb = look(red, format=form, save={"icc_profile": swap_red_and_blue(), "lossless": True}).thumb
+    red, _green, blue = thumb.convert("RGB").getpixel((32, 32))
+    assert blue > 150
+    assert red < 100
+    assert "icc_profile" not in thumb.info  # it holds no more
+    if mode == "RGBA":
+        assert [thumb.getpixel(at)[3] for at in ((0, 0), (32, 32))] == [0, 255]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_grey_has_the_brightness_that_the_profile_gives_it(look, mode):
+    grey = Image.new(mode, (64, 64), 100 if mode == "L" else (100, 255))
+    dark, bright = (
+        look(grey, save={"icc_profile": make_grey(gamma)}).thumb.convert("L").getpixel((9, 9))
+        for gamma in (3.5, 1.0)
+    )
+    assert dark < 95
+    assert bright > 150
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "I;16", "1", "CMYK"])
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"no profile",
+        SRGB[:200],
+        SRGB[:16] + b"CMYK" + SRGB[20:],
+        SRGB[:16] + b"GRAY" + SRGB[20:],
+        LAB,
+        SRGB + b"mpet",
+        bytes(128),
+        swap_red_and_blue(),
+    ],
+    ids=["text", "cut", "cmyk", "grey", "lab", "costly", "empty", "swapped"],
+)
+def test_a_profile_that_does_not_fit_is_no_fault(look, mode, profile):
+    grey = Image.new("L", (64, 64), 130)
+    form = "JPEG" if mode == "CMYK" else "PNG"
+    info = look(grey.convert(mode), format=form, save={"icc_profile": profile})
+    assert (info.state, info.note, info.thumb.mode) == (State.STORED, "", "RGB")
+    if mode != "1":
+        assert abs(info.thumb.convert("L").getpixel((32, 32)) - 130) < 40 or mode == "I;16"

@@ -82,6 +82,98 @@ def test_each_image_appears_once(kernel):
     assert len(kernel.run("imagine('a cat')").images) == 1
 
 
+def list_display_ids(cell):
+    return [output["transient"]["display_id"] for output in cell.outputs if output.get("transient")]
+
+
+SLOW = "--endpoint sketch --set fault=slow:1"
+
+
+def test_a_status_line_is_replaced_where_the_front_end_knows_how(kernel):
+    knows = kernel.collect(kernel.start(f"%imagine {SLOW} a cat", watched=True))
+    ignores = kernel.collect(kernel.start(f"%imagine {SLOW} a dog", watched=True, updates=False))
+    for cell in (knows, ignores):
+        assert [bool(output["data"].keys() - {"text/plain"}) for output in cell.outputs] == [True, False]
+    assert len(list_display_ids(knows)) == 2
+    assert not list_display_ids(ignores)
+
+
+def test_nothing_is_to_be_replaced_in_an_output_widget(kernel):
+    kernel.run("import ipywidgets\nout, later = ipywidgets.Output(), ipywidgets.Output()")
+    for code in (f"%imagine {SLOW} a cat", f"%imagine {SLOW} --seed 1,2 a cat"):
+        inside = kernel.collect(kernel.start(f"with out:\n    {code}", watched=True))
+        assert len(inside.images) == 1
+        assert not list_display_ids(inside)
+    outside = kernel.collect(kernel.start(f"with out:\n    1\n%imagine {SLOW} a dog", watched=True))
+    assert len(list_display_ids(outside)) == 2  # of an Output that was left
+
+
+def test_what_is_displayed_by_hand_is_shown_with_its_caption(kernel):
+    cell = kernel.run(
+        "from IPython.display import clear_output\nfox = %imagine a fox\nclear_output()\ndisplay(fox)"
+    )
+    assert len(cell.images) == 2  # this reader ignores clear_output
+    assert cell.texts[1].startswith("1 · ")
+    assert cell.texts[3].startswith("1 · ")
+    for code in ("display(fox, fox)", "for _number in range(2): display(fox)"):
+        cell = kernel.run(code)
+        assert len(cell.images) == 2
+        assert cell.caption.startswith("1 · ")
+    assert kernel.run("many = %imagine -n 2 --seed 1,2 a fox\ndisplay(many)").caption.startswith("2 of 2")
+
+
+def test_a_display_id_has_a_single_output(kernel):
+    made = "fox, owl = %imagine --size 128x64 a {fox|owl}"
+    kernel.run(f"{made}\nhandle = display(fox, display_id='here')")
+    cell = kernel.run("handle = display(fox, display_id=True)\nhandle.update(owl)")
+    (output,) = cell.outputs
+    assert "a owl" in output["data"]["text/plain"]
+    compared = "from ipyimagegen import history\nboth = history.compare(1, 2)\n"
+    cell = kernel.run(f"{compared}handle = display(both, display_id=True)\nhandle.update(fox)")
+    assert len(cell.outputs) == 1
+    (output,) = kernel.run("display(fox, exclude=['image/png', 'image/jpeg'])").outputs
+    assert set(output["data"]) == {"text/plain"}
+
+
+def test_out_and_underscore_hold_what_was_shown(kernel):
+    kernel.run("%imagine a fox")
+    held = kernel.run("print(type(_).__name__, _.prompt, any(value is _ for value in Out.values()))")
+    assert held.texts == ["Generation a fox True\n"]
+
+
+def test_a_result_of_a_callback_is_shown_by_the_next_cell(kernel):
+    kernel.run(
+        "import ipywidgets\n"
+        "def click(_button):\n    global fox\n    fox = get_ipython().run_line_magic('imagine', 'a fox')\n"
+        "button = ipywidgets.Button()\nbutton.on_click(click)"
+    )
+    comm = kernel.run("print(button.comm.comm_id)").texts[0].strip()
+    data = {"method": "custom", "content": {"event": "click"}}
+    message = kernel.client.session.msg("comm_msg", {"comm_id": comm, "data": data})
+    kernel.client.shell_channel.send(message)
+    kernel.collect(message["header"]["msg_id"])
+    assert len(kernel.run("fox").images) == 1
+
+
+def test_the_debugger_opens_at_the_line_of_the_user(kernel):
+    """Nobody answers its question here, so that it ends at once."""
+    kernel.run(
+        "from ipyimagegen import imagine\ndef draw(size):\n    return imagine('a fox', size=size)\n%pdb on"
+    )
+    for code in ("%imagine --size 12 a fox", "%imagine_show 99", "%%imagine --sise 1x1\na fox"):
+        cell = kernel.run(code)
+        assert [output["output_type"] for output in cell.outputs] == ["stream"]
+        assert cell.texts[0].startswith("UsageError: ")
+        assert len(cell.texts[0].splitlines()) <= 2
+    assert kernel.run("print(type(_imagine_error).__name__)").texts == ["InvalidOption\n"]
+    opened = "\n".join(kernel.run("draw('12')").texts)
+    assert "imagine(" in opened
+    assert "draw" in opened
+    assert "/ipyimagegen/" not in opened
+    kernel.run("%pdb off")
+    assert kernel.run("%imagine --size 12 a fox").kind == "InvalidOption"
+
+
 def test_names_are_filled_in_and_bound(kernel):
     cell = kernel.run("animal = 'fox'\nfox = %imagine --as same a {animal} and {{braces}}")
     assert cell.error is None

@@ -32,15 +32,15 @@ def prompt(seen):
     return seen.json["prompt"] if seen.body[:1] == b"{" else seen.fields["prompt"]
 
 
-def run(lab, code, cell="one"):
+def run(lab, code, *, updates=True):
     """Run a cell as JupyterLab does, and keep what arrives for it later, too."""
-    return lab.kernel.collect(lab.kernel.start(code, watched=True, cell=cell))
+    return lab.kernel.collect(lab.kernel.start(code, watched=True, updates=updates))
 
 
 def wait_for_all(lab, *names):
     """Wait until these variables have their results, and their outputs are updated."""
     lab.go.set()
-    done = run(lab, f"for it in ({', '.join(names)},):\n    it.result()\n" + FOLLOWED, "waits")
+    done = run(lab, f"for it in ({', '.join(names)},):\n    it.result()\n" + FOLLOWED)
     assert done.error is None, done.error
 
 
@@ -55,7 +55,7 @@ FOLLOWED = (
 def test_the_cell_ends_before_the_server_answers_and_becomes_the_image(lab):
     cell = run(lab, "fox = %imagine --no-wait a red fox")
     assert (cell.error, cell.images, len(cell.outputs)) == (None, [], 2)
-    assert run(lab, "print(fox.status, fox.done())", "two").texts == ["pending False\n"]
+    assert run(lab, "print(fox.status, fox.done())").texts == ["pending False\n"]
     wait_for_all(lab, "fox")
     assert [sorted(output["data"]) for output in cell.outputs] == [
         ["image/png", "text/plain"],
@@ -77,16 +77,16 @@ def test_a_cell_that_nobody_watches_waits(lab):
 
 def test_a_front_end_that_cannot_update_waits(lab):
     lab.go.set()
-    cell = run(lab, "%imagine --no-wait a red fox", cell=None)
+    cell = run(lab, "%imagine --no-wait a red fox", updates=False)
     assert len(cell.images) == 1
 
 
 def test_later_cells_wait_for_what_they_use(lab):
     run(lab, "%imagine --no-wait --as fox a red fox")
     threading.Timer(0.3, lab.go.set).start()
-    cat = run(lab, "%imagine a cat beside {fox.prompt}", "two")
+    cat = run(lab, "%imagine a cat beside {fox.prompt}")
     assert len(cat.images) == 1
-    hat = run(lab, "%imagine --image fox a hat\n", "three")
+    hat = run(lab, "%imagine --image fox a hat\n")
     assert len(hat.images) == 1
     assert [prompt(seen) for seen in lab.server.requests] == ["a red fox", "a cat beside a red fox", "a hat"]
 
@@ -94,7 +94,7 @@ def test_later_cells_wait_for_what_they_use(lab):
 def test_an_error_stands_in_place_of_the_image(lab):
     cell = run(lab, "fox = %imagine --no-wait something refused")
     lab.go.set()
-    run(lab, "import contextlib\nwith contextlib.suppress(Exception):\n    fox.result()\n" + FOLLOWED, "two")
+    run(lab, "import contextlib\nwith contextlib.suppress(Exception):\n    fox.result()\n" + FOLLOWED)
     assert cell.images == []
     assert "no such thing" in cell.texts[0]
     assert set(cell.texts[1:]) == {""}
@@ -103,7 +103,7 @@ def test_an_error_stands_in_place_of_the_image(lab):
 def test_what_the_history_holds_is_there_at_once(lab):
     lab.go.set()
     run(lab, "%imagine a red fox")
-    cell = run(lab, "%imagine --no-wait a red fox", "two")
+    cell = run(lab, "%imagine --no-wait a red fox")
     assert (len(cell.images), cell.reused, len(lab.server.requests)) == (1, True, 1)
 
 
@@ -127,7 +127,7 @@ def test_python_calls_show_what_they_return(lab):
     assert (cell.images, len(cell.outputs)) == ([], 2)
     wait_for_all(lab, "fox")
     assert len(cell.images) == 1
-    again = run(lab, "fox", "two")
+    again = run(lab, "fox")
     assert len(again.images) == 1
 
 

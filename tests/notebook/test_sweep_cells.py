@@ -96,6 +96,20 @@ def test_one_sheet_and_its_caption(kernel):
     assert again.reused
 
 
+def test_the_caption_shows_names_filled_in_and_what_differs_as_typed(kernel):
+    kernel.run("%config Imagine.endpoint = 'sketch'\nname, style = 'Anna {x}', 'ink'")
+    prompts = {
+        "--seed 1,2 {name} in {style} {{a}}": "Anna {x} in ink {a}",
+        "a {young|old} {name} in {style}": "a {young|old} Anna {x} in ink",
+        "--raw --seed 1,2 {name} in {style}": "{name} in {style}",
+    }
+    for typed, shown in prompts.items():
+        cell = kernel.run(f"made = %imagine --size 64x64 {typed}")
+        assert f"2 of 2 · {shown}\n" in cell.caption
+        assert kernel.run("print(made.prompt)").texts == [f"{shown}\n"]
+        assert repr(shown) in kernel.run("made").outputs[0]["data"]["text/plain"]
+
+
 def test_the_options_of_a_cell_hold_for_all_of_it(kernel, tmp_path):
     seeds = "seeds = [4, 5]\n"
     line = "%imagine --endpoint sketch --size 96x96 --seed {seeds} --as both --save out/{seed} a fox"
