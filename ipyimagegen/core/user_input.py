@@ -7,7 +7,7 @@ apart into single requests.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -293,9 +293,11 @@ def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], obje
     """Return what was typed for option `name`, split at commas; `1..4` is a range. Raises InvalidOption.
 
     `resolve` returns what a piece stands for, such as the list that a variable holds. Only what was typed
-    is a range: a resolved value is not parsed again.
+    is a range: a resolved value is not parsed again. What is typed twice is an error, unlike the rows of a
+    table that a variable holds.
     """
     elements: list[object] = []
+    typed: list[object] = []
     is_list = len(pieces) > 1
     for piece in pieces:
         value = resolve(piece)
@@ -303,14 +305,29 @@ def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], obje
             is_list = True
             elements += inner
         else:
-            elements += (
-                _expand_range(name, piece)
-                if isinstance(value, str) and value == piece
-                else [list_elements(value) or value]
-            )
+            literal = isinstance(value, str) and value == piece
+            given = [*_expand_range(name, piece)] if literal else [list_elements(value) or value]
+            elements += given
+            typed += given
         if len(elements) > MOST:
             raise _refuse_count(name)
+    if len(typed) > 1:
+        _check_distinct(name, normalise_all(name, typed))
     return normalise_all(name, elements) if is_list or len(elements) > 1 else normalise(name, elements[0])
+
+
+def _check_distinct(name: str, values: Sequence[Value]) -> None:
+    """Raise InvalidOption where a value stands twice in a typed list."""
+    twice = next((value for value, count in Counter(values).items() if count > 1), None)
+    if twice is not None:
+        raise InvalidOption(
+            _(
+                "{option} stands twice in the list. Nothing was sent. Remove one of them; "
+                "{new} sends the same request again.",
+                option=OptionName(name, twice),
+                new=OptionName("new", True),
+            )
+        )
 
 
 def normalise_all(name: str, elements: Sequence[object]) -> tuple[Value, ...]:
