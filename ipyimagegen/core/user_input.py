@@ -7,7 +7,7 @@ apart into single requests.
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -68,8 +68,8 @@ class UserInput:
     `inputs` holds `image` and `mask`; a name that is absent was not given, an empty tuple unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
     `alone`: what is configured now does not change it. Unless another server is typed, that of the run
-    `like` is used. `notes` go into the caption. `indexes` holds the index of each pandas column among the
-    prompts and options, by name.
+    `like` is used. `notes` go into the caption. `columns` names the lists of a Python call, of which
+    each value is requested once however often it occurs, with the index of each that is a pandas column.
     """
 
     prompt: str | tuple[str, ...]
@@ -84,7 +84,7 @@ class UserInput:
     chosen: tuple[str, ...] = ()
     executor: Any = None
     progress: bool | None = None
-    indexes: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
@@ -117,15 +117,20 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
             values[name] = normalise(name, list_elements(value) or value)
         else:
             values[name] = _read_column(name, value, elements)
-    columns = {"prompt": prompt, **{name: given[name] for name in values}}
+    prompts = _read_prompts(prompt)
+    lists = {"prompt": prompts, **values}
     return UserInput(
-        prompt=_read_prompts(prompt),
+        prompt=prompts,
         options=values,
         extra=dict(extra),
         inputs=inputs,
         executor=executor,
         progress=progress,
-        indexes={name: index for name, value in columns.items() if (index := _find_index(value)) is not None},
+        columns={
+            name: _find_index({"prompt": prompt, **given}[name])
+            for name, value in lists.items()
+            if isinstance(value, tuple)
+        },
     )
 
 
@@ -293,11 +298,9 @@ def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], obje
     """Return what was typed for option `name`, split at commas; `1..4` is a range. Raises InvalidOption.
 
     `resolve` returns what a piece stands for, such as the list that a variable holds. Only what was typed
-    is a range: a resolved value is not parsed again. What is typed twice is an error, unlike the rows of a
-    table that a variable holds.
+    is a range: a resolved value is not parsed again.
     """
     elements: list[object] = []
-    typed: list[object] = []
     is_list = len(pieces) > 1
     for piece in pieces:
         value = resolve(piece)
@@ -306,28 +309,10 @@ def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], obje
             elements += inner
         else:
             literal = isinstance(value, str) and value == piece
-            given = [*_expand_range(name, piece)] if literal else [list_elements(value) or value]
-            elements += given
-            typed += given
+            elements += _expand_range(name, piece) if literal else [list_elements(value) or value]
         if len(elements) > MOST:
             raise _refuse_count(name)
-    if len(typed) > 1:
-        _check_distinct(name, normalise_all(name, typed))
     return normalise_all(name, elements) if is_list or len(elements) > 1 else normalise(name, elements[0])
-
-
-def _check_distinct(name: str, values: Sequence[Value]) -> None:
-    """Raise InvalidOption where a value stands twice in a typed list."""
-    twice = next((value for value, count in Counter(values).items() if count > 1), None)
-    if twice is not None:
-        raise InvalidOption(
-            _(
-                "{option} stands twice in the list. Nothing was sent. Remove one of them; "
-                "{new} sends the same request again.",
-                option=OptionName(name, twice),
-                new=OptionName("new", True),
-            )
-        )
 
 
 def normalise_all(name: str, elements: Sequence[object]) -> tuple[Value, ...]:
