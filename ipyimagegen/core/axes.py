@@ -153,12 +153,19 @@ def expand(typed: UserInput) -> tuple[tuple[Axis, ...], tuple[UserInput, ...]]:
     return tuple(axes), tuple(points)
 
 
+def _make_axis(name: str, values: tuple[Value, ...], typed: UserInput) -> Axis:
+    """Return an axis. A value that is typed twice stays twice, and is refused with its plan."""
+    return (
+        Axis.from_values(name, values, typed.columns[name]) if name in typed.columns else Axis(name, values)
+    )
+
+
 def _find_axes(typed: UserInput) -> Iterator[Axis]:
     for name, values in typed.options.items():
         if isinstance(values, tuple):
-            yield Axis.from_values(name, values, typed.indexes.get(name))
+            yield _make_axis(name, values, typed)
     if not isinstance(typed.prompt, str):
-        yield Axis.from_values(PROMPT, typed.prompt, typed.indexes.get(PROMPT))
+        yield _make_axis(PROMPT, typed.prompt, typed)
     elif typed.namespace is not None and not typed.options.get("raw"):
         seen: Counter[str] = Counter()
         for group in template.list_groups(template.parse(typed.prompt)):

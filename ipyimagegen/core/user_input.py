@@ -68,8 +68,8 @@ class UserInput:
     `inputs` holds `image` and `mask`; a name that is absent was not given, an empty tuple unsets it.
     `namespace` holds the notebook's variables; None means that the prompt is literal. A rerun stands
     `alone`: what is configured now does not change it. Unless another server is typed, that of the run
-    `like` is used. `notes` go into the caption. `indexes` holds the index of each pandas column among the
-    prompts and options, by name.
+    `like` is used. `notes` go into the caption. `columns` names the lists of a Python call, of which
+    each value is requested once however often it occurs, with the index of each that is a pandas column.
     """
 
     prompt: str | tuple[str, ...]
@@ -84,7 +84,7 @@ class UserInput:
     chosen: tuple[str, ...] = ()
     executor: Any = None
     progress: bool | None = None
-    indexes: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
@@ -124,16 +124,21 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
             values[name] = normalise(name, list_elements(value) or value)
         else:
             values[name] = _read_column(name, value, elements)
-    columns = {"prompt": prompt, **{name: given[name] for name in values}}
+    prompts = _read_prompts(prompt)
+    lists = {"prompt": prompts, **values}
     return UserInput(
-        prompt=_read_prompts(prompt),
+        prompt=prompts,
         options=values,
         extra=dict(extra),
         inputs=inputs,
         executor=executor,
         notes=tuple(map(_note_none, missing)),
         progress=progress,
-        indexes={name: index for name, value in columns.items() if (index := _find_index(value)) is not None},
+        columns={
+            name: _find_index({"prompt": prompt, **given}[name])
+            for name, value in lists.items()
+            if isinstance(value, tuple)
+        },
     )
 
 
@@ -332,11 +337,8 @@ def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], obje
             is_list = True
             elements += inner
         else:
-            elements += (
-                _expand_range(name, piece)
-                if isinstance(value, str) and value == piece
-                else [list_elements(value) or value]
-            )
+            literal = isinstance(value, str) and value == piece
+            elements += _expand_range(name, piece) if literal else [list_elements(value) or value]
         if len(elements) > MOST:
             raise _refuse_count(name)
     words = [piece.strip() for piece in pieces]

@@ -209,6 +209,7 @@ REFUSED = [
     ("%imagine --seed 1..200 --n 1..100 a fox", "20,000"),
     ("%imagine a {missing} {red|blue} fox", "'missing'"),
     ("%imagine --size 512x512,17 a fox", "--size 17"),
+    ("%imagine --seed 1,1 a fox", "--new"),
     ("%imagine --endpoint sketch --size 512x512,64x64,10x10 a fox", "64"),
     ("%imagine --image cat.png a fox", "cat.png"),
     ("%imagine --mask 1,1,2,2 a fox", "--image"),
