@@ -341,16 +341,6 @@ def parse_values(name: str, pieces: Sequence[str], resolve: Callable[[str], obje
             elements += _expand_range(name, piece) if literal else [list_elements(value) or value]
         if len(elements) > MOST:
             raise _refuse_count(name)
-    words = [piece.strip() for piece in pieces]
-    if twice := next((word for word in words if words.count(word) > 1), ""):
-        values = {
-            "option": OptionName(name),
-            "word": truncate(twice, 40),
-            "new": OptionName("new", value=True),
-        }
-        raise InvalidOption(
-            _("{option} lists {word} twice. Nothing was sent. For another image use {new}.", **values)
-        )
     return normalise_all(name, elements) if is_list or len(elements) > 1 else normalise(name, elements[0])
 
 
