@@ -165,7 +165,7 @@ def test_a_terminal_names_files_and_prints_no_empty_value(home):
     assert value.endswith("from history")
     assert image == f"Out[5]: Image: 'a fox' · 128x128 · {magic.splitlines()[0]}"
     assert sweep.endswith("Out[6]: Sweep: 'a cat' · 2 seed")
-    assert table.startswith("1 ")
+    assert table.startswith("number ")
     assert compared.startswith("prompt, against 1:")
     assert len(error.splitlines()) == 1
 

@@ -437,6 +437,7 @@ def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None
     if _ID.fullmatch(text):
         return _("write {id} for an image of the history.", id=f"@{text}")
     name = variables.get_first_name(text) if variables.read_path(text) else None
+    name = text if text.isidentifier() else name  # also a word of Python's own, such as None
     if name and name not in names and text[len(name) :][:1] in ("", "["):  # else it is a file's name
         suggestion = variables.suggest_variable(name, names)
         return _("no variable and no file has that name.{suggestion}", suggestion=suggestion)

@@ -27,12 +27,14 @@ SECRET = "what-stands-in-the-file-that-nobody-may-read"
 ODD = """outputs => {
     const harmless = {
         PRE: [], SPAN: [], DIV: ["tabindex", "id", "style"],
-        TABLE: [], THEAD: [], TBODY: [], TR: [], TH: [], TD: [], P: [], CODE: [],
+        TABLE: [], THEAD: [], TBODY: [], TR: [], TH: ["style"], TD: ["style"], P: [], CODE: [],
         IMG: ["src", "width", "height", "alt", "style"], A: ["href", "rel", "target", "tabindex"],
     };
+    const aligned = /^text-align:left(;white-space:nowrap)?$/;
     const ours = (name) => ["class", "data-mime-type"].includes(name);
     const right = (it) => it.tagName in harmless
         && it.getAttributeNames().every(name => ours(name) || harmless[it.tagName].includes(name))
+        && (!/^T[HD]$/.test(it.tagName) || aligned.test(it.getAttribute("style") || "text-align:left"))
         && (it.tagName !== "IMG" || /^data:image\\/(png|jpeg);base64,/.test(it.src))
         && (it.tagName !== "A" || /^$|^(https?|file|data):/.test(it.href))
         && !/ansi/.test(it.className);

@@ -662,7 +662,8 @@ def test_the_cell_of_every_network_is_printed(monkeypatch):
     assert welcome.list_origins("::", 80)[-1] == "http://127.0.0.1:80"
     assert welcome.list_origins("192.168.1.5", 80) == ["http://192.168.1.5:80"]
     assert welcome.list_origins("fe80::1", 80) == ["http://[fe80::1]:80"]
-    with serving("--host", "0.0.0.0") as (_, process):
+    with serving("--host", "0.0.0.0") as (base_url, process):
+        urllib.request.urlopen(f"{base_url}/models").close()  # by then all of it is printed
         process.terminate()
         out = process.stdout.read()
     origins = welcome.list_origins("0.0.0.0", 80)
