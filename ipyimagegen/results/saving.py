@@ -29,7 +29,7 @@ _SAMPLES: Mapping[str, Any] = {
     "endpoint": "endpoint",
     "seed": 1,
     "size": "1024x1024",
-    "date": datetime(2026, 11, 20, 9, 30),  # noqa: DTZ001 - a person's own time
+    "date": datetime(2026, 11, 20, 9, 30),
     "prompt": "a-red-fox",
 }
 FIELDS = tuple(_SAMPLES)
@@ -178,7 +178,7 @@ def find_target(
         "endpoint": run.request.endpoint,
         "seed": options.get("seed", "none"),
         "size": f"{image.width}x{image.height}" if image.width else "unknown",
-        "date": datetime.fromtimestamp(run.created),  # noqa: DTZ006 - a person's own time
+        "date": datetime.fromtimestamp(run.created),
         "prompt": to_slug(run.request.prompt, _PROMPT_LENGTH) or "image",
     }
     folder, name = os.path.split(template)  # the parts as typed

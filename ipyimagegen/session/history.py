@@ -376,7 +376,7 @@ def make_row(number: int | None, run: Run) -> dict[str, Any]:
     values = (
         number,
         run.id,
-        datetime.fromtimestamp(run.created),  # noqa: DTZ006 - local time; offsets that vary are no column
+        datetime.fromtimestamp(run.created),
         request.endpoint,
         run.sent.model or request.model,
         ", ".join(sizes) or options.get("size") or options.get("aspect_ratio"),
@@ -424,12 +424,12 @@ def read_date(value: str | date, option: str) -> float:
     2026-11-29, 2026/11/29, 2026年11月29日, "2026-11-29 14:30", 2026-11 (a month), 11-29 (the last one),
     today, yesterday, 12h, 3d, "2 weeks ago". Raises InvalidOption, which names the option.
     """
-    now = datetime.now()  # noqa: DTZ005 - people write local time
+    now = datetime.now()
     with suppress(ValueError, OverflowError, OSError):
         if isinstance(value, datetime):
             return value.timestamp()
         if isinstance(value, date):
-            return datetime(value.year, value.month, value.day).timestamp()  # noqa: DTZ001
+            return datetime(value.year, value.month, value.day).timestamp()
         if (moment := _parse_date(to_half_width(str(value)).strip().lower(), now)) is not None:
             return moment.timestamp()
     raise InvalidOption(

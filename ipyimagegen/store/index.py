@@ -247,14 +247,14 @@ class Index:
         """Return the keys of the runs sought, in order."""
         source, values = query.write_sql()
         order = "ORDER BY created DESC, session DESC, number DESC LIMIT ?"
-        statement = f"SELECT session, number FROM {source} {order}"  # noqa: S608 - no text from outside
+        statement = f"SELECT session, number FROM {source} {order}"
         limit = -1 if query.limit is None else query.limit
         return self._execute(lambda connection: connection.execute(statement, [*values, limit]).fetchall())
 
     def count(self, query: Query) -> int:
         """Return how many runs a query seeks, whatever its limit."""
         source, values = query.write_sql()
-        statement = f"SELECT count(*) FROM {source}"  # noqa: S608 - no text from outside
+        statement = f"SELECT count(*) FROM {source}"
         return int(self._execute(lambda connection: connection.execute(statement, values).fetchone()[0]))
 
     def list_charges(self, query: Query) -> Counter[Charge]:
@@ -263,7 +263,7 @@ class Index:
         names = ", ".join(_CHARGED)
         month = "strftime('%Y-%m', created, 'unixepoch', 'localtime')"
         group = f"GROUP BY month, {names}"
-        statement = f"SELECT count(*), {month} AS month, {names} FROM {source} {group}"  # noqa: S608 - as above
+        statement = f"SELECT count(*), {month} AS month, {names} FROM {source} {group}"
         rows = self._execute(lambda connection: connection.execute(statement, values).fetchall())
         return Counter({Charge(*charge): count for count, *charge in rows})
 
@@ -279,7 +279,7 @@ class Index:
     def has(self, entries: Iterable[Entry]) -> bool:
         """Return whether these entries are in the index; only what never changes is compared."""
         names, places = ", ".join(_FIXED), ", ".join("?" * len(_FIXED))
-        statement = f"SELECT count(*) FROM runs WHERE ({names}) = ({places})"  # noqa: S608 - names of ours
+        statement = f"SELECT count(*) FROM runs WHERE ({names}) = ({places})"
 
         def check(connection: sqlite3.Connection) -> bool:
             return all(connection.execute(statement, entry[: len(_FIXED)]).fetchone()[0] for entry in entries)
@@ -429,7 +429,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _insert(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     places = ", ".join("?" * (len(Entry._fields) - 1))
     for e in entries:
-        connection.execute(f"INSERT OR REPLACE INTO runs VALUES ({places})", e[:-1])  # noqa: S608 - no text
+        connection.execute(f"INSERT OR REPLACE INTO runs VALUES ({places})", e[:-1])
         place = (e.created, e.session, e.number)
         if e.prompt:
             connection.execute("INSERT OR REPLACE INTO prompts VALUES (?, ?, ?, ?)", (*place, e.prompt))
