@@ -10,6 +10,7 @@ Unset is None; the word `default` unsets what is configured. A list of values is
 from __future__ import annotations
 
 import keyword
+import operator
 import re
 import string
 import unicodedata
@@ -24,6 +25,7 @@ from ipyimagegen.core.errors import InvalidOption, find_nearest, suggest_name
 from ipyimagegen.core.formats import OUTPUTS
 from ipyimagegen.core.messages import Message, OptionName, Setting, _
 from ipyimagegen.core.text import truncate
+from ipyimagegen.core.variables import get_shape
 
 Json: TypeAlias = Any
 Value: TypeAlias = str | int | float | bool
@@ -511,12 +513,14 @@ def to_plain(value: Any) -> Any:
         value = value.value
     if isinstance(value, str):
         return str.__str__(value)  # of a subclass, such as NumPy's
-    if getattr(value, "shape", None) != ():
+    if get_shape(value) != ():
         return value
     with suppress(Exception):  # an array or tensor without dimensions, of another library
         plain = value.item()
-        is_short = isinstance(plain, float) and value.dtype.itemsize < _DOUBLE
-        return float(str(value)) if is_short else plain  # the float32 0.1 is meant as 0.1
+        with suppress(Exception):  # not every library writes it as a number
+            if isinstance(plain, float) and value.dtype.itemsize < _DOUBLE:
+                return float(str(value))  # the float32 0.1 is meant as 0.1
+        return plain
     return value
 
 
@@ -557,17 +561,30 @@ def normalise(name: str, value: object) -> Value:
         if kind is Kind.FLAG:
             return value
     elif kind in (Kind.INTEGER, Kind.NUMBER):
-        if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT and kind is Kind.INTEGER:
-            return _check_bounds(option, int(value))  # a column with a gap holds its numbers so
-        if hasattr(value, "__index__"):
-            return _check_bounds(option, value.__index__())
-        if hasattr(value, "__float__") and kind is Kind.NUMBER:
-            return _check_bounds(option, float(value))
+        if (number := _to_number(kind, value)) is not None:
+            return _check_bounds(option, number)
     elif kind in _PAIRS and not isinstance(value, (int, float, bytes)):
-        return _PARSERS[kind](option, str(value))
+        written: str | None = None
+        with suppress(Exception):  # a foreign object raises anything
+            written = str(value)
+        if written is not None:
+            return _PARSERS[kind](option, written)
     type_name = type(value).__name__
     is_short = isinstance(value, (int, float)) and -_SHOWN < value < _SHOWN
     raise _refuse_value(option, f"{value!r} ({type_name})" if is_short else type_name)
+
+
+def _to_number(kind: Kind, value: Any) -> int | float | None:
+    """Return the number that a value of any library stands for; None for other values."""
+    if isinstance(value, int):
+        return value
+    with suppress(Exception):  # a foreign object raises anything
+        if kind is Kind.NUMBER and hasattr(value, "__float__"):  # first: every tensor has an __index__ too
+            return float(value)
+        if isinstance(value, float):  # a column with a gap holds its numbers so
+            return int(value) if value.is_integer() and abs(value) <= _EXACT else None
+        return operator.index(value)
+    return None
 
 
 def _refuse_value(option: Option, given: str, hint: str = "") -> InvalidOption:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeGuard
 
-from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.errors import ImagineError, InvalidInput
 from ipyimagegen.core.messages import OptionName, _
 from ipyimagegen.core.variables import (
     MAY_BEGIN,
@@ -281,7 +281,7 @@ def _write_value(value: object, part: Name, namespace: Mapping[str, Any]) -> str
             _check_size(value, part.source)
             converted = _CONVERSIONS[part.conversion](value)
         text = _format(converted, spec, part.source)
-    except InvalidInput:
+    except ImagineError:
         raise
     except Exception as error:  # noqa: BLE001 - a user's __format__ may raise anything
         problem = _(
@@ -345,6 +345,8 @@ def _check_text(value: object, name: Name) -> None:
 
     Numbers, dates, paths and the like have a text of their own.
     """
+    if value is None:
+        raise refuse_source(describe_object(value, name.path, name.source), name.source)
     waiting, seen = deque([value]), set[int]()
     while waiting and len(seen) < _CHECKED:
         part = waiting.popleft()

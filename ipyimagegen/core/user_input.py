@@ -6,7 +6,9 @@ apart into single requests.
 
 from __future__ import annotations
 
+import operator
 import re
+import reprlib
 from collections import deque
 from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from contextlib import suppress
@@ -33,6 +35,7 @@ from ipyimagegen.core.options import (
 from ipyimagegen.core.request import check_extra
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import truncate
+from ipyimagegen.core.variables import probe
 
 MOST = 10_000  # runs of a sweep, and values of an option
 # What a Python call has in place of options of cells.
@@ -99,7 +102,11 @@ def from_call(prompt: Any, options: Mapping[str, Any]) -> UserInput:
     progress = to_plain(given.pop("progress", None))
     if not isinstance(progress, bool | None):
         raise InvalidOption(
-            _("{progress} takes True or False, not {given:.40}.", progress=_PROGRESS, given=repr(progress))
+            _(
+                "{progress} takes True or False, not {given:.40}.",
+                progress=_PROGRESS,
+                given=reprlib.repr(progress),
+            )
         )
     if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
         mapping = '{"key": "value"}'
@@ -156,7 +163,7 @@ def _read_prompts(prompt: Any) -> str | tuple[str, ...]:
         raise InvalidInput(_("The list of prompts is empty; nothing was sent."))
     if prompts is None:
         kind = type(prompt).__name__
-        hint = _(" Give one of its columns.") if hasattr(prompt, "columns") else ""
+        hint = _(" Give one of its columns.") if probe(prompt, "columns") is not None else ""
         raise InvalidInput(_("A prompt is text, or a list of texts, not {kind}.{hint}", kind=kind, hint=hint))
     texts = [to_plain(text) for text in prompts]
     for place, text in enumerate(texts):
@@ -168,9 +175,9 @@ def _read_prompts(prompt: Any) -> str | tuple[str, ...]:
         if not isinstance(text, str):
             raise InvalidInput(
                 _(
-                    "A prompt is text; the one in {row} of {count} is {kind}: {text!r:.40}.",
+                    "A prompt is text; the one in {row} of {count} is {kind}: {text:.40}.",
                     kind=type(text).__name__,
-                    text=text,
+                    text=reprlib.repr(text),  # an object whose own raises has one too
                     **values,
                 )
             )
@@ -196,18 +203,18 @@ def _is_empty(value: Any) -> bool:
     """Return whether a value stands for a gap in a table: None, NaN, NaT, NA, blank text."""
     if isinstance(value, str):
         return not value.strip()
-    try:
-        return value is None or bool(value != value)  # noqa: PLR0124 - so NaN differs from itself
-    except TypeError:  # pandas' NA is neither
-        return True
-    except ValueError:  # an array
-        return False
+    with suppress(Exception):  # an array or a tensor, which has no single answer, is no gap
+        try:
+            return value is None or bool(operator.ne(value, value))  # NaN differs from itself
+        except TypeError:  # pandas' NA is neither
+            return True
+    return False
 
 
 def _find_index(value: Any) -> Any:
     """Return the index of a pandas column, or None."""
-    index = getattr(value, "index", None)
-    return index if hasattr(index, "take") else None
+    index = probe(value, "index")
+    return None if probe(index, "take") is None else index
 
 
 def _name_row(value: Any, place: int) -> Message:
@@ -245,7 +252,7 @@ def is_named_file(thing: object) -> bool:
     if not isinstance(thing, tuple) or not 2 <= len(thing) <= 4:
         return False
     name, data, kind = (*thing, None)[:3]
-    is_data = isinstance(data, (bytes, bytearray, memoryview)) or callable(getattr(data, "read", None))
+    is_data = isinstance(data, (bytes, bytearray, memoryview)) or callable(probe(data, "read"))
     return is_data and all(isinstance(text, (str, type(None))) for text in (name, kind))
 
 
@@ -308,13 +315,15 @@ def list_elements(thing: Any) -> list[Any] | None:
     """Return the elements of a list, tuple, range, one-dimensional array or column, else None."""
     if isinstance(thing, (list, tuple, range)):
         return list(thing[: MOST + 1])
-    methods = [name for name in _TO_LIST if callable(getattr(thing, name, None))]
-    if not methods:
+    method = next((name for name in _TO_LIST if callable(probe(thing, name))), None)
+    if method is None:
         return None
     with suppress(Exception):  # a scalar cannot be sliced
         thing = getattr(thing, "iloc", thing)[: MOST + 1]
-    elements = getattr(thing, methods[0])()
-    return elements if isinstance(elements, list) else None
+    with suppress(Exception):  # a method of a foreign object raises anything
+        elements = getattr(thing, method)()
+        return elements if isinstance(elements, list) else None
+    return None
 
 
 def _list_values(name: str, value: object) -> list[Any] | None:

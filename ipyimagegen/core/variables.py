@@ -8,11 +8,12 @@ import numbers
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from ipyimagegen.core.errors import InvalidInput, suggest_name
+from ipyimagegen.core.errors import ImagineError, InvalidInput, suggest_name
 from ipyimagegen.core.messages import Message, OptionName, _
 
 MAY_BEGIN = re.compile(r"\s*+(?:[^\W\d]|[^\x00-\x7f\s]|['\"])")
@@ -27,10 +28,10 @@ def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
     """
     node = parse_expression(path)
     assert node is not None  # a path was parsed before
-    return _walk(node, path, namespace, source or path)
+    return _resolve(node, path, namespace, source or path)
 
 
-def _walk(node: ast.expr, path: str, namespace: Mapping[str, Any], source: str) -> Any:
+def _resolve(node: ast.expr, path: str, namespace: Mapping[str, Any], source: str) -> Any:
     """Return the object at a part of a path."""
     if isinstance(node, ast.Name):
         if node.id in namespace:
@@ -39,21 +40,24 @@ def _walk(node: ast.expr, path: str, namespace: Mapping[str, Any], source: str) 
         problem = _("{source}: there is no variable {name!r}.{hint}", source=source, name=node.id, hint=hint)
         raise refuse_source(problem, source)
     assert isinstance(node, (ast.Attribute, ast.Subscript))  # see `is_path`
-    value = _walk(node.value, path, namespace, source)
+    value = _resolve(node.value, path, namespace, source)
     key = node.attr if isinstance(node, ast.Attribute) else _read_key(node.slice, namespace, source)
     try:
         return getattr(value, node.attr) if isinstance(node, ast.Attribute) else value[key]
+    except ImagineError:  # of a result of ours, such as a call in the background that failed
+        raise
     except Exception as error:  # noqa: BLE001 - a user's property may raise anything
-        walked = ast.get_source_segment(path, node.value) or ""
-        step = (ast.get_source_segment(path, node) or "").removeprefix(walked)
-        problem = _(
-            "{source}: {walked} has no {step} ({kind}).{hint}",
-            source=source,
-            walked=walked,
-            step=step,
-            kind=type(error).__name__,
-            hint=suggest_name(key, _list_names(value, step)) if isinstance(key, str) else "",
-        )
+        kind = type(error).__name__
+    walked = ast.get_source_segment(path, node.value) or ""
+    step = (ast.get_source_segment(path, node) or "").removeprefix(walked)
+    problem = _(
+        "{source}: {walked} has no {step} ({kind}).{hint}",
+        source=source,
+        walked=walked,
+        step=step,
+        kind=kind,
+        hint=suggest_name(key, _list_steps(value, step)) if isinstance(key, str) else "",
+    )
     raise refuse_source(problem, source)
 
 
@@ -73,10 +77,13 @@ def _read_key(node: ast.expr, namespace: Mapping[str, Any], source: str) -> Any:
     return ast.literal_eval(node)  # a text or a number
 
 
-def _list_names(value: object, step: str) -> list[str]:
-    if step[0] == ".":
-        return [name for name in dir(value) if not name.startswith("_")]
-    return [key for key in value if isinstance(key, str)] if isinstance(value, Mapping) else []
+def _list_steps(value: object, step: str) -> list[str]:
+    """Return the attributes of a value, or its keys, of the kind that `step` is."""
+    with suppress(Exception):  # a user's __dir__ or __iter__ may raise anything
+        if step[0] == ".":
+            return [name for name in dir(value) if not name.startswith("_")]
+        return [key for key in value if isinstance(key, str)] if isinstance(value, Mapping) else []
+    return []
 
 
 def suggest_variable(name: str, namespace: Mapping[str, Any]) -> str:
@@ -85,7 +92,7 @@ def suggest_variable(name: str, namespace: Mapping[str, Any]) -> str:
     It has a similar name, or it is one of a function around the code, which cannot see it (`hidden`).
     """
     if name in getattr(namespace, "hidden", ()):
-        return _(" The function around has one; assign it to a variable of the inner function first.")
+        return _(" It is a variable of an enclosing function. Assign it to a local variable first.")
     # Not `open` and `exit`, which are in every shell: nobody means a function.
     return suggest_name(name, (n for n in namespace if n[:1] != "_" and not callable(namespace[n])))
 
@@ -147,10 +154,10 @@ def has_text(value: object) -> bool:
     if (
         isinstance(value, (ModuleType, type, bytes, bytearray))
         or inspect.isroutine(value)
-        or _get_shape(value)
+        or get_shape(value)
     ):
         return False
-    if any(hasattr(value, method) for method in _SHOWN_BY) and not hasattr(value, "__float__"):
+    if _is_shown_by(value, *_SHOWN_BY) and probe(value, "__float__") is None:
         return False
     is_plain, is_callable = type(value).__str__ is object.__str__, callable(value)
     if is_plain and is_callable:
@@ -158,26 +165,39 @@ def has_text(value: object) -> bool:
     return not ((is_plain or is_callable) and re.fullmatch("(?s)<.*>", str(value)))
 
 
-def _get_shape(value: object) -> tuple[int, ...]:
-    """Return the shape of an array or table, nothing for others; a single number of NumPy has ()."""
-    shape = getattr(value, "shape", ())
-    return shape if isinstance(shape, tuple) else ()
+def probe(value: object, name: str) -> Any:
+    """Return an attribute of an object of any library; None where it has none, or where reading it raises."""
+    with suppress(Exception):
+        return getattr(value, name, None)
+    return None
+
+
+def get_shape(value: object) -> tuple[int, ...] | None:
+    """Return the shape of an array or table, None for others; a single number of NumPy has ()."""
+    shape = probe(value, "shape")
+    return shape if isinstance(shape, tuple) else None
+
+
+def _is_shown_by(value: object, *methods: str) -> bool:
+    return any(probe(value, method) is not None for method in methods)
 
 
 def describe_object(value: object, path: str, source: str) -> Message:
     """Return what is wrong with a value that is no text, and what may be meant."""
+    if value is None:
+        return _("{source} is None.", source=source)
     hint: str = ""
-    if isinstance(getattr(value, "prompt", None), str):  # a result of ours, which this layer does not know
+    if isinstance(probe(value, "prompt"), str):  # a result of ours, which this layer does not know
         hint = _(
             " Use {image} for the image, or {prompt} for its prompt.",
             image=OptionName("image", path),
             prompt=f"{{{path}.prompt}}",
         )
-    elif shape := _get_shape(value):
+    elif shape := get_shape(value):
         part = ".iloc[0, 0]" if len(shape) > 1 else ".iloc[0]"
-        example = f"{{{path}{part if hasattr(value, 'iloc') else list((0,) * len(shape))}}}"
+        example = f"{{{path}{list((0,) * len(shape)) if probe(value, 'iloc') is None else part}}}"
         hint = _(" {example} is its first value.", example=example)
-    elif any(hasattr(value, method) for method in _SHOWN_BY[:2]) and not isinstance(value, ModuleType):
+    elif _is_shown_by(value, *_SHOWN_BY[:2]) and not isinstance(value, ModuleType):
         hint = _(" Use {image} for an image.", image=OptionName("image", path))
     kind = type(value).__name__
     return _(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.errors import ImagineError, InvalidInput
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.text import sanitize, truncate
 
@@ -30,9 +30,14 @@ def add_path(label: str, path: Path) -> str:
 
 
 def attempt(call: Callable[[], T]) -> tuple[T | None, str]:
-    """Return what foreign code returns, and its error in a few harmless words; empty where it succeeds."""
+    """Return what foreign code returns, and its error in a few harmless words; empty where it succeeds.
+
+    An error of ours is raised.
+    """
     try:
         return call(), ""
+    except ImagineError:
+        raise
     except Exception as error:  # noqa: BLE001 - decoders and libraries raise anything
         return None, describe_error(error)
 

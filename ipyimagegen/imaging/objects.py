@@ -17,6 +17,7 @@ from PIL import Image
 from ipyimagegen.core.errors import InvalidInput
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.text import truncate
+from ipyimagegen.core.variables import probe
 from ipyimagegen.imaging.errors import attempt, refuse
 from ipyimagegen.imaging.normalize import (
     check_size,
@@ -135,11 +136,12 @@ def _index_first(label: str, depth: int = 1) -> str:
 
 def _is_array(thing: object) -> bool:
     """Return whether it is a NumPy array, a tensor, or can be converted to an array."""
-    return _is_tensor(thing) or hasattr(thing, "__array__") or hasattr(thing, "__array_interface__")
+    names = ("__array__", "__array_interface__")
+    return _is_tensor(thing) or any(probe(thing, name) is not None for name in names)
 
 
 def _is_tensor(thing: object) -> bool:
-    return all(callable(getattr(thing, name, None)) for name in ("detach", "cpu", "numpy"))
+    return all(callable(probe(thing, name)) for name in ("detach", "cpu", "numpy"))
 
 
 def _decode_array(thing: Any, label: str) -> Decoded:
@@ -270,10 +272,8 @@ def _find_figure(thing: object) -> Any:
     if isinstance(thing, kinds):
         return thing
     for attribute in ("axes", "figure", "fig"):
-        with contextlib.suppress(Exception):  # a property of a foreign object raises anything
-            inner = getattr(thing, attribute, None)
-            if isinstance(inner, kinds):
-                return inner
+        if isinstance(inner := probe(thing, attribute), kinds):
+            return inner
     return None
 
 

@@ -1,7 +1,9 @@
 """The table of options, and every projection of it against one table of what is expected."""
 
 import inspect
+import types
 
+import numpy as np
 import pytest
 from raising import assert_names, raising, values_of
 
@@ -88,6 +90,76 @@ def test_validation(name):
     assert normalise(name, DEFAULT) == DEFAULT
     with raising(InvalidOption, name):
         normalise(name, refused)
+
+
+class Scalar:
+    """A number of a library such as torch: its text is none, and every method is there and may raise."""
+
+    shape = ()
+    dtype = types.SimpleNamespace(itemsize=4)
+
+    def __init__(self, number):
+        self.number = number
+
+    def __str__(self):
+        return f"tensor({self.number})"
+
+    def item(self):
+        return self.number
+
+    def tolist(self):
+        return self.number
+
+    def __index__(self):
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+
+    def __ne__(self, other):
+        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+
+
+class Unreadable(Scalar):
+    """What raises whatever it is asked for."""
+
+    dtype = shape = property(lambda self: 1 / 0)
+    iloc = index = tolist = columns = item = __str__ = __float__ = shape
+
+
+class Decimals(Unreadable):
+    """A number that only `float` reads."""
+
+    def __float__(self):
+        return self.number
+
+
+class Grid(Unreadable):
+    """What has an array for its shape."""
+
+    shape = np.arange(3)
+
+    def tolist(self):
+        raise RuntimeError("no values on this device")
+
+
+def test_a_number_of_another_library_is_a_number():
+    assert from_call("a fox", {"guidance_scale": Scalar(7.5)}).options == {"guidance_scale": 7.5}
+    assert from_call("a fox", {"steps": Scalar(30.0), "seed": Scalar(7)}).options == {"steps": 30, "seed": 7}
+    assert from_call("a fox", {"seed": [Scalar(7), Scalar(8)]}).options == {"seed": (7, 8)}
+    assert normalise("timeout", Decimals(0.5)) == 0.5
+    assert normalise("timeout", np.float32(0.7)) == 0.7
+
+
+@pytest.mark.parametrize("value", [Unreadable(7), Grid(7), Scalar(1j), [Unreadable(7)]])
+@WRITTEN
+def test_a_value_that_raises_is_refused(name, value):
+    if OPTIONS[name].python and name not in INPUTS:
+        with raising(InvalidOption, name):
+            from_call("a fox", {name: value})
+
+
+@pytest.mark.parametrize("prompt", [Unreadable(7), Grid(7), ["a fox", Unreadable(7)], ["a fox", Grid(7)]])
+def test_a_prompt_that_raises_is_refused(prompt):
+    with raising(InvalidInput):
+        from_call(prompt, {})
 
 
 @WRITTEN

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 from raising import raising
 
-from ipyimagegen.core.errors import InvalidInput
+from ipyimagegen.core.errors import CallError, InvalidInput
 from ipyimagegen.core.template import Alternatives, fill, parse
 
 TABLE = pd.DataFrame({"col": ["fox", "cat"], "x": [1, 2], "name": ["Ada", "Bo"]}, index=[3, 4])
@@ -117,6 +117,21 @@ EXPRESSIONS = [
     "{', '.join(rows)}",
     "{name.upper()!r}",
 ]
+
+
+class Unreadable:
+    """What raises whatever it is asked for."""
+
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+    def __dir__(self):
+        raise RuntimeError
+
+    def __str__(self):
+        raise RuntimeError
+
+
 NOT_TEXTS = {
     "a module": math,
     "a class": Plain,
@@ -137,6 +152,8 @@ NOT_TEXTS = {
     "a list of objects": ["fox", Plain()],
     "a list of arrays": [np.arange(2)],
     "a table in a dictionary": {"a": [TABLE]},
+    "nothing": None,
+    "an object whose shape and texts raise": Unreadable(),
 }
 TEXTS = [
     (7, "7"),
@@ -178,6 +195,23 @@ def test_a_value_that_is_no_text_is_refused(kind, template):
     names = {"thing": NOT_TEXTS[kind], "box": Box(thing=NOT_TEXTS[kind])}
     with raising(InvalidInput, template):
         fill(parse(template), names)
+
+
+def test_an_attribute_that_fails_with_an_error_of_ours_raises_that():
+    class Failed:
+        prompt = property(lambda self: result())
+
+    def result():
+        raise CallError("The server is down.")
+
+    with raising(CallError):
+        fill(parse("{failed.prompt}"), {"failed": Failed()})
+
+
+@pytest.mark.parametrize("template", ["{broken.size}", "{broken.names.x}", "{broken['x']}"])
+def test_an_object_that_raises_whatever_it_is_asked_for_is_refused(template):
+    with raising(InvalidInput, template):
+        fill(parse(template), {"broken": Unreadable()})
 
 
 @pytest.mark.parametrize(("value", "text"), TEXTS)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -789,6 +790,36 @@ def test_what_holds_no_image_or_several_is_refused(thing, text):
     with pytest.raises(InvalidInput) as caught:
         encode_input(thing, "x")
     assert text in str(caught.value)
+
+
+def fail(*_arguments):
+    raise RuntimeError("not on this device")
+
+
+RAISING = {
+    "an attribute": {"__getattr__": fail},
+    "an array": {"__array__": property(fail), "__array_interface__": property(fail)},
+    "a file": {"read": property(fail)},
+    "the name of a file": {"read": lambda _self, _size: b"x", "name": property(fail)},
+    "a picture": {"_repr_png_": property(fail)},
+}
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_a_property_that_raises_is_no_image(name):
+    with pytest.raises(InvalidInput):
+        encode_input(type("Thing", (), RAISING[name])(), "x")
+
+
+def test_a_mapping_that_raises_is_named():
+    for kind in (Mapping, dict):
+        members = dict.fromkeys(("keys", "__iter__", "__len__", "__getitem__", "get"), fail)
+        assert "not on this device" in refusal(type("Row", (kind,), members)())
+
+
+def test_an_object_whose_file_cannot_be_asked_for_is_drawn():
+    plot = type("Open", (Plot,), {"read": property(fail)})(PNG)
+    assert encode_input(plot).data == PNG
 
 
 def test_a_format_of_a_registered_plugin_is_read(monkeypatch):
