@@ -28,10 +28,10 @@ def lookup(path: str, namespace: Mapping[str, Any], *, source: str = "") -> Any:
     """
     node = parse_expression(path)
     assert node is not None  # a path was parsed before
-    return _resolve(node, path, namespace, source or path)
+    return _follow(node, path, namespace, source or path)
 
 
-def _resolve(node: ast.expr, path: str, namespace: Mapping[str, Any], source: str) -> Any:
+def _follow(node: ast.expr, path: str, namespace: Mapping[str, Any], source: str) -> Any:
     """Return the object at a part of a path."""
     if isinstance(node, ast.Name):
         if node.id in namespace:
@@ -40,7 +40,7 @@ def _resolve(node: ast.expr, path: str, namespace: Mapping[str, Any], source: st
         problem = _("{source}: there is no variable {name!r}.{hint}", source=source, name=node.id, hint=hint)
         raise refuse_source(problem, source)
     assert isinstance(node, (ast.Attribute, ast.Subscript))  # see `is_path`
-    value = _resolve(node.value, path, namespace, source)
+    value = _follow(node.value, path, namespace, source)
     key = node.attr if isinstance(node, ast.Attribute) else _read_key(node.slice, namespace, source)
     try:
         return getattr(value, node.attr) if isinstance(node, ast.Attribute) else value[key]

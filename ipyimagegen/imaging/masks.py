@@ -17,7 +17,8 @@ from PIL import Image, ImageChops, ImageFilter
 from ipyimagegen.core.messages import Message, _
 from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.text import truncate
-from ipyimagegen.imaging.errors import add_path, refuse, to_label
+from ipyimagegen.core.variables import get_shape, probe
+from ipyimagegen.imaging.errors import add_path, attempt, refuse, to_label
 from ipyimagegen.imaging.inputs import decode_input
 from ipyimagegen.imaging.inspection import flatten_mode, open_image
 from ipyimagegen.imaging.normalize import (
@@ -130,9 +131,12 @@ def _read_box(thing: Any, label: str) -> _Box | None:
     """Return x, y, width and height when `thing` is a box, or None. Raises InvalidInput for half a box."""
     if isinstance(thing, str):
         numbers = [_to_int(part) for part in to_half_width(thing).strip().strip("()[]").split(",")]
-    elif isinstance(thing, (list, tuple)) or getattr(thing, "shape", None) == (4,):
-        numbers = [_to_int(item) for item in thing]
-        if not any(isinstance(item, (int, float)) or hasattr(item, "__index__") for item in thing):
+    elif isinstance(thing, (list, tuple)) or get_shape(thing) == (4,):
+        elements = attempt(lambda: list(thing))[0] or []
+        numbers = [_to_int(item) for item in elements]
+        if not any(
+            isinstance(item, (int, float)) or probe(item, "__index__") is not None for item in elements
+        ):
             return None  # images or axes: not meant as a box
     else:
         return None
@@ -141,7 +145,7 @@ def _read_box(thing: Any, label: str) -> _Box | None:
             return x, y, width, height
     message = _(
         "{image} is not a box: expected four whole numbers x,y,w,h in pixels, such as 0,0,256,256.",
-        image=_add_text(label, truncate(str(thing), 40).strip("()[]"), "{} ({})"),
+        image=_add_text(label, truncate(attempt(lambda: str(thing))[0] or "", 40).strip("()[]"), "{} ({})"),
     )
     raise refuse(message)
 
@@ -149,10 +153,7 @@ def _read_box(thing: Any, label: str) -> _Box | None:
 def _to_int(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
-    try:
-        return int(value) if isinstance(value, str) else operator.index(value)
-    except (TypeError, ValueError):
-        return None
+    return attempt(lambda: int(value) if isinstance(value, str) else operator.index(value))[0]
 
 
 def _add_text(label: str, text: str, form: str) -> str:

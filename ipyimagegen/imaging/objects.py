@@ -187,7 +187,7 @@ def _to_array(thing: Any, label: str) -> Any:
         raise refuse(message)
     if array.dtype.kind == "O":
         first = array.flat[0] if array.size else None
-        if hasattr(first, "get_tightbbox"):
+        if probe(first, "get_tightbbox") is not None:
             message = _(
                 "{image} is an array of {count} axes. Choose one, such as {example}.",
                 image=label,

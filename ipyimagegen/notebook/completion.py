@@ -12,6 +12,7 @@ from typing import Any
 from ipyimagegen import catalog, imaging
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
+from ipyimagegen.core.variables import probe
 from ipyimagegen.notebook.fronts import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.help_text import PAGES
 from ipyimagegen.notebook.parser import NOTHING
@@ -81,11 +82,11 @@ def _list_own_values(flag: str, words: str, studio: Studio) -> list[str]:
         case "--since" | "--before":
             return ["today", "yesterday", "7d", "30d"]
         case "--session":
-            return list(dict.fromkeys(run_id.partition("/")[0] for run_id in _list_ids(studio)))
+            return list(dict.fromkeys(run_id.partition("/")[0] for run_id in _list_lasting_ids(studio)))
     return []
 
 
-def _list_ids(studio: Studio) -> list[str]:
+def _list_lasting_ids(studio: Studio) -> list[str]:
     """Return the lasting ids of the newest runs, of all sessions."""
     with suppress(ImagineError):  # the next cell reports a store that cannot be read
         return [run.id for run in studio.store.runs(limit=_RECENT, remembered=True)]
@@ -119,7 +120,9 @@ def list_values(
     if option.name in ("model", "endpoint"):
         return _list_names(f"{option.name}s", studio)
     if option.kind is Kind.OBJECT:
-        return [name for name, value in names.items() if name[0] != "_" and hasattr(value, "submit")]
+        return [
+            name for name, value in names.items() if name[0] != "_" and probe(value, "submit") is not None
+        ]
     if option.kind is Kind.INPUT:
         variables = [name for name, value in names.items() if _may_be_image(name, value)]
         return [*(f"@{number}" for number in _list_names("ids", studio)), *variables, *_list_files(fragment)]
@@ -143,7 +146,7 @@ def _list_names(
                 for name, value in names.items()
                 if name[0] != "_" and isinstance(value, (Generation, Image, Sweep))
             ]
-            return [*numbers, *results, *(_list_ids(studio) if _LASTING.match(fragment) else [])]
+            return [*numbers, *results, *(_list_lasting_ids(studio) if _LASTING.match(fragment) else [])]
         case "models":
             return [model.name for model in catalog.load_models()]
         case "endpoints":

@@ -38,14 +38,12 @@ from ipyimagegen.results import Bundle, Generation, Image, Pending, Result, bund
 from ipyimagegen.results.compare import Comparison
 from ipyimagegen.session.scheduler import Batch
 from ipyimagegen.session.studio import Studio
-from ipyimagegen.session.waiting import wait_for
+from ipyimagegen.session.waiting import CLEAR_LINE, INTERVAL, wait_for
 
-_INTERVAL = 0.25  # seconds between two updates of the status line
 _INTERVAL_LATER = 1.0  # of a cell that has ended: there may be a hundred
 PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET_INTERVAL = 1.0  # seconds, at least, between two sheets of a sweep
 _SHEET_SHARE = 10  # a sheet is drawn in at most a tenth of the time
-_CLEAR_LINE = "\r\x1b[K"  # of a terminal
 _FILES = 8  # that are named when a result is saved; the others are counted
 
 
@@ -272,7 +270,7 @@ class Painter:
         self._display_ids: list[str] = []
         self._partial: bytes | None = None
         self._has_image = False  # in the first output
-        self._interval = _INTERVAL
+        self._interval = INTERVAL
         self._last_update = 0.0
         self._settled = 0  # calls on the last sheet
         self._next_sheet = 0.0
@@ -280,7 +278,7 @@ class Painter:
     def planned(self, plan: Plan) -> None:
         """Show a plan in place of the status line, for long enough to be read."""
         if self._updates:
-            self._last_update = time.monotonic() + PLAN - _INTERVAL
+            self._last_update = time.monotonic() + PLAN - INTERVAL
             self._show_line(render(plan.summary, self._front))
 
     def working(self, batch: Batch) -> None:
@@ -369,12 +367,12 @@ class Painter:
         if self._notebook:
             self._put(1 if self._has_image else 0, ({"text/plain": line}, {}))
         elif self._updates:
-            sys.stderr.write(f"{_CLEAR_LINE}{line}")
+            sys.stderr.write(f"{CLEAR_LINE}{line}")
             sys.stderr.flush()
 
     def _clear_line(self) -> None:
         if not self._notebook and self._updates:
-            sys.stderr.write(_CLEAR_LINE)
+            sys.stderr.write(CLEAR_LINE)
 
     def _make_partial(self, batch: Batch) -> Bundle | None:
         """Return the newest image of a stream, once."""

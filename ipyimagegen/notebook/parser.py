@@ -9,6 +9,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral
@@ -64,7 +65,6 @@ _LONG_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"} - _SHORT_FLAGS
 _FLAGS = _LONG_FLAGS | _SHORT_FLAGS
 AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
 _SHOWN = 60  # characters of the word of an image
-_ID = re.compile(r"-?\d+(\.\d+)?|\d{4}-[a-z0-9]{4}/\d+(\.\d+)?")
 _EQUALS = re.compile("[=＝]")
 # The text after a switch, matched before its quotes are read: the prompt may begin there ("--stream 'tis …").
 _DEFAULT = re.compile(rf"""\s*(['"]?){DEFAULT}\1(?!\S)""")
@@ -434,7 +434,8 @@ def _find_variable(text: str, names: Mapping[str, Any], target: str, *, is_file:
 
 def _explain(text: str, names: Mapping[str, Any], target: str) -> Message | None:
     """Return what is wrong with a word that is neither a variable nor a file, if that is clear."""
-    if _ID.fullmatch(text):
+    with suppress(InvalidInput):
+        parse_id(text)
         return _("write {id} for an image of the history.", id=f"@{text}")
     name = variables.get_first_name(text) if variables.read_path(text) else None
     name = text if text.isidentifier() else name  # also a word of Python's own, such as None

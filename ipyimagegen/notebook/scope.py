@@ -73,17 +73,19 @@ def _list_hidden(frame: FrameType) -> frozenset[str]:
         whole = compile(source, code.co_filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError):  # of a file that was edited since
         return frozenset()
-    around = next((outer for inner, outer in _walk(whole, ()) if _is_same(inner, code)), ())
+    around = next((outer for inner, outer in _walk_code(whole, ()) if _is_same(inner, code)), ())
     return frozenset(name for outer in around for name in (*outer.co_varnames, *outer.co_cellvars))
 
 
-def _walk(code: CodeType, outer: tuple[CodeType, ...]) -> Iterator[tuple[CodeType, tuple[CodeType, ...]]]:
+def _walk_code(
+    code: CodeType, outer: tuple[CodeType, ...]
+) -> Iterator[tuple[CodeType, tuple[CodeType, ...]]]:
     """Yield each piece of code inside, and the functions around it."""
     yield code, outer
     around = (*outer, code) if code.co_flags & _IS_FUNCTION else outer
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _walk(constant, around)
+            yield from _walk_code(constant, around)
 
 
 def _is_same(code: CodeType, other: CodeType) -> bool:

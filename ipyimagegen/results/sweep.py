@@ -16,7 +16,7 @@ from ipyimagegen import imaging
 from ipyimagegen.core.axes import PROMPT, Axis, label_points
 from ipyimagegen.core.errors import ImagineError, InvalidInput
 from ipyimagegen.core.messages import PYTHON, Front, Message, _
-from ipyimagegen.core.run import Cost
+from ipyimagegen.core.run import Cost, Run
 from ipyimagegen.core.text import DOT, Table, truncate
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import GONE, write_sweep_caption
@@ -302,30 +302,43 @@ def make_dataframe(
     raise InvalidInput(message)
 
 
+def list_outcomes(run: Run) -> dict[str, Any]:
+    """Return what became of a run, by the names of the columns that every table has.
+
+    `size` is in pixels, as returned, or None; a `cost` of None is unknown.
+    """
+    sizes = dict.fromkeys(f"{image.width}x{image.height}" for image in run.shown if image.width)
+    return {
+        "size": ", ".join(sizes) or None,
+        "cost": run.cost.amount if run.cost.basis not in ("free", "none") else 0.0,
+        "currency": run.cost.currency or None,
+        "status": str(run.status),
+    }
+
+
 def _make_row(generation: Generation, point: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of a generation in the table; see `Sweep.rows`."""
     options = {**generation.run.request.options, **generation.run.request.extra}
     if "size" in options:
         options["requested_size"] = options.pop("size")
     varied = {name: value for name, value in point.items() if name not in (*options, PROMPT, "size")}
-    sizes = dict.fromkeys(f"{image.size[0]}x{image.size[1]}" for image in generation if image.size[0])
-    cost = generation.cost
+    outcomes = list_outcomes(generation.run)
     return {
         **varied,
         "prompt": generation.prompt,
         "endpoint": generation.endpoint,
         "model": generation.model,
         **options,
-        "size": ", ".join(sizes) or None,
+        "size": outcomes["size"],
         "images": len(generation),
         "seconds": generation.elapsed,
-        "cost": cost.amount if cost.basis not in ("free", "none") else 0.0,
-        "currency": cost.currency or None,
+        "cost": outcomes["cost"],
+        "currency": outcomes["currency"],
         "mismatches": [str(mismatch) for mismatch in generation.mismatches],
         "file": str(generation[0].path) if generation else None,
         "files": [str(image.path) for image in generation],
         "id": generation.id,
-        "status": str(generation.status),
+        "status": outcomes["status"],
         "error": generation.error,
         "from_history": generation.reused,
     }

@@ -29,6 +29,7 @@ from ipyimagegen.core.plan import SKETCH
 from ipyimagegen.core.redact import ApiKey, Credentials, HiddenText, Redactor, hide_frames
 from ipyimagegen.core.run import ErrorInfo, Status
 from ipyimagegen.core.text import sanitize, truncate
+from ipyimagegen.core.variables import probe
 from ipyimagegen.session import keys
 from ipyimagegen.session.keys import Environment
 from ipyimagegen.sketch import create_app
@@ -196,7 +197,7 @@ class ExecutorTransport:
 
     def check(self, endpoints: Iterable[Endpoint], seconds: float) -> None:
         """Check at no cost that a call runs once and returns. Raises InvalidOption or MissingKey."""
-        if isinstance(self._executor, type) or not callable(getattr(self._executor, "submit", None)):
+        if isinstance(self._executor, type) or not callable(probe(self._executor, "submit")):
             raise InvalidOption(
                 _(
                     "{executor} requires a concurrent.futures.Executor, not {kind}. Nothing was sent. Create "

@@ -21,7 +21,7 @@ from ipyimagegen.core.text import Table, truncate
 from ipyimagegen.results import Generation, Image, Pending, Sweep
 from ipyimagegen.results import compare as comparison
 from ipyimagegen.results.compare import Comparison, Side
-from ipyimagegen.results.sweep import make_dataframe
+from ipyimagegen.results.sweep import list_outcomes, make_dataframe
 from ipyimagegen.store import Entry, Query
 
 if TYPE_CHECKING:
@@ -372,22 +372,19 @@ _HEADER = (
 def make_row(number: int | None, run: Run) -> dict[str, Any]:
     """Return what is known of a run, by the names of `COLUMNS`."""
     request, options = run.request, {**run.request.options, **run.request.extra}
-    sizes = dict.fromkeys(f"{image.width}x{image.height}" for image in run.shown if image.width)
-    values = (
-        number,
-        run.id,
-        datetime.fromtimestamp(run.created),
-        request.endpoint,
-        run.sent.model or request.model,
-        ", ".join(sizes) or options.get("size") or options.get("aspect_ratio"),
-        request.fewest,
-        options.get("seed"),
-        str(run.status),
-        run.cost.amount if run.cost.basis not in ("free", "none") else 0.0,
-        run.cost.currency or None,
-        None if run.forgotten else request.prompt,
-    )
-    return dict(zip(COLUMNS, values, strict=True))
+    row = {
+        **list_outcomes(run),
+        "number": number,
+        "id": run.id,
+        "created": datetime.fromtimestamp(run.created),
+        "endpoint": request.endpoint,
+        "model": run.sent.model or request.model,
+        "n": request.fewest,
+        "seed": options.get("seed"),
+        "prompt": None if run.forgotten else request.prompt,
+    }
+    row["size"] = row["size"] or options.get("size") or options.get("aspect_ratio")
+    return {name: row[name] for name in COLUMNS}
 
 
 def _write_row(number: int | None, run: Run, in_flight: Collection[str]) -> tuple[str, ...]:

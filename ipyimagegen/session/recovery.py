@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import client
-from ipyimagegen.core.background import run_in_background
+from ipyimagegen.core.background import POLL, run_in_background
 from ipyimagegen.core.errors import StoreError
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.run import Run
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 NOTE = _("the response was saved when its notebook ended, and read later")
 CUT_OFF = _("The notebook that sent this request ended before the response was complete")
-STEP = 0.2  # seconds between two looks at an interrupt
 WAIT = 2.0  # seconds that a cell waits for responses: enough for some ordinary images
 
 
@@ -57,11 +56,11 @@ class Recovery:
         An interrupt ends the wait; the recovery goes on.
         """
         while self._is_running():
-            time.sleep(STEP)
+            time.sleep(POLL)
         responses = [(spool, other) for spool, other in self._list_responses() if other.id == run.id]
         thread = self._start(responses, again=True)
         while thread.is_alive():
-            thread.join(STEP)
+            thread.join(POLL)
 
     def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()

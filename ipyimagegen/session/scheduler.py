@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipyimagegen import catalog, client, imaging
-from ipyimagegen.core.background import run_in_background
+from ipyimagegen.core.background import POLL, run_in_background
 from ipyimagegen.core.errors import Detached, ImagineError, OutcomeUnknown
 from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan, PlannedCall
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from ipyimagegen.session.studio import Studio
 
 AHEAD = 2  # threads for each call that a server takes at once: some store while others are sent
-STEP = 0.2  # seconds between two looks at whether a waiting call was given up
 # Images processed at once: a slot more than there are cores, since an image waits for the disk.
 PROCESSING_SLOTS = (os.cpu_count() or 1) + 1
 PATIENCE = 1.0  # seconds for which processing lets calls be sent first
@@ -71,7 +70,7 @@ class Limiter:
         with self._changed:
             self._queue.append(permit)
             while (self._queue[0] is not permit or self._running >= self.parallel) and not given_up():
-                self._changed.wait(STEP)
+                self._changed.wait(POLL)
             if self._queue[0] is permit and self._running < self.parallel:
                 self._running += 1
                 permit.callback(self._release)
@@ -91,7 +90,7 @@ class Limiter:
 
     def wait_for_back_off(self, token: client.CancelToken) -> None:
         """Wait until calls may be sent, or this call is not to be sent any more."""
-        while (left := self._resume_at - token.clock()) > 0 and not token.wait_to_send(min(left, STEP)):
+        while (left := self._resume_at - token.clock()) > 0 and not token.wait_to_send(min(left, POLL)):
             pass
 
     @contextmanager
@@ -119,7 +118,7 @@ class Limiter:
                 sends_next = self._about_to_send or (self._queue and self._running < self.parallel)
                 if self._free_slots and (not sends_next or time.monotonic() >= patient_until):
                     break
-                self._slot_freed.wait(STEP)
+                self._slot_freed.wait(POLL)
             self._free_slots -= 1
         try:
             yield

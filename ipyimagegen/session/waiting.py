@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ipyimagegen.session.studio import Studio
 
 INTERVAL = 0.25  # seconds between two updates of a status line
+CLEAR_LINE = "\r\x1b[K"  # of a terminal
 STEP = 0.02  # seconds between two looks at calls that are withdrawn
 WITHDRAWAL = 0.5  # seconds that calls which are not sent yet get to end
 STOPPED_BEFORE = _("Stopped. Nothing was sent.")
@@ -73,12 +74,12 @@ class StatusLine:
     def clear(self) -> None:
         """Remove the line where that is possible."""
         if self._updates and self._last_update:
-            sys.stderr.write("\r\x1b[K")
+            sys.stderr.write(CLEAR_LINE)
             sys.stderr.flush()
 
     def _write(self, line: str) -> None:
         self._last_update = time.monotonic()
-        sys.stderr.write(f"\r\x1b[K{line}" if self._updates else f"{line}\n")
+        sys.stderr.write(f"{CLEAR_LINE}{line}" if self._updates else f"{line}\n")
         sys.stderr.flush()
 
 

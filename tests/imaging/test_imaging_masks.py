@@ -100,6 +100,18 @@ def test_half_a_box_is_refused(thing):
     assert "0,0,256,256" in refusal(thing)
 
 
+class Broken:
+    """What raises whatever it is asked for."""
+
+    shape = property(lambda self: 1 / 0)
+    __index__ = __str__ = shape
+
+
+@pytest.mark.parametrize("thing", [Broken(), [Broken()] * 4, [1, 2, 3, Broken()]])
+def test_what_raises_is_neither_a_box_nor_an_image(thing):
+    assert refusal(thing)
+
+
 def test_the_whole_image_may_change_and_says_so():
     (note,) = read_mask((0, 0, 8, 6), SIZE).notes
     for whole in (np.ones((6, 8), bool), Image.new("L", SIZE, 255), Image.new("RGBA", SIZE)):
