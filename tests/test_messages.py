@@ -27,7 +27,7 @@ from words import MESSAGES
 from ipyimagegen import Settings, Studio
 from ipyimagegen.client import Timeouts
 from ipyimagegen.core import errors as e
-from ipyimagegen.core.messages import PYTHON, Remedy, RunLink, render_remedy
+from ipyimagegen.core.messages import PYTHON, Remedy, RunLink, render, render_remedy
 from ipyimagegen.core.run import ImageRecord, ImageState, Status
 from ipyimagegen.core.template import fill, parse
 from ipyimagegen.core.user_input import from_call
@@ -135,6 +135,7 @@ OPTIONS = {
     "an option of cells alone": {"raw": True},
     "an empty list": {"seed": []},
     "a value of another type": {"size": (64, 64, 3)},
+    "a text for a number": {"seed": "1,x"},
     "a number out of bounds": {"n": 0},
     "a word that is misspelled": {"quality": "hihg"},
     "a size without a height": {"size": "12x"},
@@ -514,6 +515,20 @@ def test_ids(home, start):
     }
     for name, text in texts.items():
         check("id", name, text)
+
+
+def test_runs_that_a_table_leaves_out(home, start):
+    origin = start(reply(DATA)).origin
+    studio = studio_at(home, origin)
+    studio.imagine(["a fox", "a cat"])
+    other = studio_at(home, origin)
+    tables = {
+        "older": studio.history.to_table(studio.history.list_runs(limit=1)),
+        "elsewhere": other.history.table,
+    }
+    for name, table in tables.items():
+        (note,) = table.notes
+        check("left_out", name, {door: render(note, front) for door, front in FRONTS.items()})
 
 
 def test_files_to_save_to(home, start, tmp_path):

@@ -164,14 +164,17 @@ def _name_argument(name: str, value: object) -> str:
 
 _python_remedies: dict[Remedy, Message] = {}
 # What Python has in place of options of cells.
-_METHODS = {"save": "result.save(…)", "as_": "an assignment"}
+_METHODS = {
+    "save": "result.save(…)",
+    "as_": "an assignment",
+    "limit": "history.rows",
+    "all": "history.to_dataframe(all=True)",
+}
 
 
 def _name_keyword(name: str, value: object) -> str:
     """Return an option as a Python call gives it: `size='1024x1024'`."""
-    if value is None:
-        return _METHODS.get(name, f"{name}=")
-    return f"{name}={value!r}"
+    return _METHODS.get(name) or (f"{name}=" if value is None else f"{name}={value!r}")
 
 
 PYTHON = Front(

@@ -336,7 +336,7 @@ _TABLE = (
     _local(
         "endpoint",
         Kind.NAME,
-        _("server to use: a name of %imagine_endpoints, or a base URL"),
+        _("name or base URL of the server to use"),
         metavar="NAME|URL",
         synonyms="base_url api_base server provider url host api_url endpoint_url api backend service",
         change_cost=5,
@@ -393,7 +393,7 @@ _TABLE = (
     _local(
         "timeout",
         Kind.NUMBER,
-        _("seconds the cell waits for"),
+        _("seconds to wait for the result"),
         low=0.1,
         high=86400,
         metavar="SECONDS",
@@ -404,7 +404,7 @@ _TABLE = (
     _local(
         "wait",
         Kind.FLAG,
-        _("wait in the cell; --no-wait ends it at once, and the image appears when it arrives"),
+        _("wait for the result; otherwise it appears when it arrives"),
         panel=False,
     ),
     _local(
@@ -587,6 +587,12 @@ def _to_number(kind: Kind, value: Any) -> int | float | None:
     return None
 
 
+def exemplify_list(option: Option) -> OptionName:
+    """Return the option with a list of values, as each front door writes one."""
+    is_number = option.kind in (Kind.INTEGER, Kind.NUMBER)
+    return OptionName(option.name, [1, 2, 3] if is_number else [*option.choices[:2]] or ["a", "b"])
+
+
 def _refuse_value(option: Option, given: str, hint: str = "") -> InvalidOption:
     example = option.choices[:1]
     expected = _("text such as {example!r}", example=example[0]) if example else _("text")
@@ -650,7 +656,11 @@ def _parse_number(option: Option, text: str) -> int | float:
     except ValueError:
         number = None
     if number is None:
-        lists = _(" Lists are written 1,2,3 and 1..4 in a cell, and [1, 2] in a variable or in Python.")
+        lists = _(
+            " Write a list as {some} or {span}.",
+            some=exemplify_list(option),
+            span=OptionName(option.name, range(1, 5)),
+        )
         raise _refuse_value(option, repr(text), lists if option.lists else "")
     return _check_bounds(option, number)
 

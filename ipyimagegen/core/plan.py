@@ -191,8 +191,8 @@ def check_caps(
     most_calls, most_images = settings.max_calls, settings.max_images
     if paid and before + len(paid) > most_calls:
         limit = ngettext(
-            "A cell may send {count} paid call ({before} so far).",
-            "A cell may send {count} paid calls ({before} so far).",
+            "At most {count} paid call is allowed ({before} so far).",
+            "At most {count} paid calls are allowed ({before} so far).",
             most_calls,
             before=before,
         )

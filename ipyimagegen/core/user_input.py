@@ -26,6 +26,7 @@ from ipyimagegen.core.options import (
     Kind,
     Value,
     Values,
+    exemplify_list,
     find_option,
     is_pair,
     normalise,
@@ -360,8 +361,13 @@ def normalise_all(name: str, elements: Sequence[object]) -> tuple[Value, ...]:
     if len(elements) > MOST:
         raise _refuse_count(name)
     if any(isinstance(element, str) and not element.strip() for element in elements):
-        problem = _("{option} has an empty place. Write it without blanks: 1,2,3.", option=OptionName(name))
-        raise InvalidOption(problem)
+        raise InvalidOption(
+            _(
+                "{option} has an empty place. Write the list without blanks: {example}.",
+                option=OptionName(name),
+                example=exemplify_list(find_option(name)),
+            )
+        )
     return tuple(normalise(name, element) for element in elements)
 
 

@@ -35,7 +35,9 @@ def name_flag(name: str, value: object) -> str:
 
 
 def _write_value(value: object) -> str:
-    return f"{value.start}..{value.stop - 1}" if isinstance(value, range) else str(value)
+    if isinstance(value, range):
+        return f"{value.start}..{value.stop - 1}"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @cache

@@ -242,7 +242,7 @@ class Generation(Sequence[Image]):
         applied, StoreError when a file cannot be written or there is no image.
         """
         files, notes = self.save_silently(template)
-        saving.tell(notes)
+        saving.warn(notes)
         return files
 
     def save_silently(self, path: object) -> tuple[tuple[Path, ...], tuple[Message, ...]]:

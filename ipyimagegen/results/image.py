@@ -183,7 +183,7 @@ class Image:
     def save(self, path: str | Path) -> Path:
         """Write the image; see `Generation.save`."""
         file, notes = self.save_silently(path)
-        saving.tell(notes)
+        saving.warn(notes)
         return file
 
     def save_silently(self, path: object) -> tuple[Path, tuple[Message, ...]]:

@@ -290,8 +290,8 @@ def write_images(targets: Iterable[tuple[Savable, Path]]) -> tuple[tuple[Path, .
     return tuple(file for file, _note in written), tuple(note for _file, note in written if note)
 
 
-def tell(notes: Iterable[Message]) -> None:
-    """Tell a Python call what was converted, where its user sees it."""
+def warn(notes: Iterable[Message]) -> None:
+    """Warn a Python call of what was converted, where its user sees it."""
     for note in notes:
         warnings.warn(str(note), stacklevel=3)
 

@@ -147,7 +147,7 @@ class Sweep(Sequence[Generation]):
         A missing image leaves its number free, and gets it when the sweep is run again.
         """
         files, notes = self.save_silently(template)
-        saving.tell(notes)
+        saving.warn(notes)
         return files
 
     def save_silently(self, path: object) -> tuple[tuple[Path, ...], tuple[Message, ...]]:

@@ -203,7 +203,7 @@ class History(Sequence[Generation]):
         if not 2 <= len(chosen) <= comparison.MOST:
             raise InvalidOption(
                 _(
-                    "Give 2 to {limit} runs or images to compare, not {count}: such as 1 2, 2-5 or 3.1 3.2.",
+                    "Give 2 to {limit} runs or images to compare, not {count}.",
                     count=len(chosen),
                     limit=comparison.MOST,
                 )

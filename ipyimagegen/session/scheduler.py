@@ -260,10 +260,10 @@ class Batch:
 
 
 class Scheduler:
-    """Starts calls for a studio; `tell` gets the run of every call that ends."""
+    """Starts calls for a studio; `notify` gets the run of every call that ends."""
 
-    def __init__(self, studio: Studio, tell: Callable[[Run], None]) -> None:
-        self._studio, self._tell = studio, tell
+    def __init__(self, studio: Studio, notify: Callable[[Run], None]) -> None:
+        self._studio, self._notify = studio, notify
         self._limiters: defaultdict[str, Limiter] = defaultdict(Limiter)  # by base URL
         self._starting = threading.Lock()
         self._thumbs: Thumbs = {}  # of the newest calls alone: they are large
@@ -366,7 +366,7 @@ class Scheduler:
             self._thumbs.update(call.thumbs)
         call.thumbs.clear()
         self._studio.ledger.settle(call)
-        self._tell(call.run)
+        self._notify(call.run)
 
     def fetch(
         self,

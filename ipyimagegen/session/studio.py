@@ -115,7 +115,7 @@ class Studio:
     def start_session(self) -> None:
         """Create what belongs to a process, also in a fork."""
         self.ledger = Ledger(lambda: self.store)
-        self._scheduler = Scheduler(self, self._tell)
+        self._scheduler = Scheduler(self, self._notify)
         self._recovery = Recovery(self)
 
     @cached_property
@@ -363,7 +363,7 @@ class Studio:
             return self.reuse(call.cached, painter, timeout, offline=offline)
         return self.generation(call.run)
 
-    def _tell(self, run: Run) -> None:
+    def _notify(self, run: Run) -> None:
         for watcher in tuple(self.watchers):
             watcher(run)
 
@@ -393,7 +393,7 @@ class Studio:
             again = self.ledger.show(run)
             if again:
                 self.store.create(again)
-        self._tell(run)
+        self._notify(run)
         return self.generation(run, reused=True)
 
     def reread(self, run: Run) -> Run:
