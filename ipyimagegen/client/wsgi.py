@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -44,13 +45,11 @@ class WsgiAdapter(HTTPAdapter):
             return head[2].append  # the old write(); its bytes come first
 
         failed = True
-        try:
+        with suppress(Exception):  # like a dropped connection
             result = self._app(_make_environ(request), start_response)
             parts = iter(result)
             first = [] if head else [next(parts, b"")]
             failed = not head
-        except Exception:  # noqa: BLE001 - like a dropped connection
-            failed = True
         if failed:
             raise requests.ConnectionError("the application failed")
         status, headers, written = head
@@ -80,11 +79,10 @@ class _Body(io.RawIOBase):
 
     def read1(self, size: int = -1) -> bytes:
         """Return some bytes, or none at the end. Raises ConnectionResetError when the application fails."""
-        failed = False
-        try:
+        failed = True
+        with suppress(Exception):  # like a dropped connection
             self._held = self._held or next(filter(None, self._parts), b"")
-        except Exception:  # noqa: BLE001 - like a dropped connection
-            failed = True
+            failed = False
         if failed:
             raise ConnectionResetError("the application failed")
         cut = len(self._held) if size < 0 else size

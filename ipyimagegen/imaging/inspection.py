@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,11 +126,10 @@ def preview_partial(data: bytes) -> Preview | None:
     scan = scan_bytes(data)
     if scan is None or scan.excess or scan.width * scan.height > _MOST_WAITED_FOR:
         return None
-    try:
+    thumb: Image.Image | None = None
+    with suppress(Exception):  # decoders of hostile files raise anything
         thumb = _decode(io.BytesIO(data), scan, EDGE).thumb
-    except Exception:  # noqa: BLE001 - decoders of hostile files raise anything
-        return None
-    return encode_preview(make_opaque(thumb, thumb.size), LIMIT)
+    return encode_preview(make_opaque(thumb, thumb.size), LIMIT) if thumb else None
 
 
 def open_image(data: bytes) -> Image.Image:

@@ -11,6 +11,7 @@ import io
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -75,10 +76,9 @@ def find_turn(image: Image.Image) -> Image.Transpose | None:
 
     The base class's own method: that of PNG files decodes every pixel to look behind them.
     """
-    try:
+    with suppress(Exception):  # an EXIF block from outside raises anything
         return TURNS.get(Image.Image.getexif(image).get(ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - an EXIF block from outside raises anything
-        return None
+    return None
 
 
 def turn_size(size: tuple[int, int], turn: Image.Transpose | None) -> tuple[int, int]:
@@ -297,13 +297,12 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
     """Return the image as RGB in the colours of sRGB, or None when that is not possible."""
     if len(profile) > _MOST_PROFILE or _COSTLY_PROFILE in profile:
         return None
-    try:
+    with suppress(Exception):  # a profile from outside raises anything
         from PIL import ImageCms  # noqa: PLC0415 - for few images
 
         source = ImageCms.getOpenProfile(io.BytesIO(profile))
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except Exception:  # noqa: BLE001 - a profile from outside raises anything
-        return None
+    return None
 
 
 def _to_text(value: float) -> str:

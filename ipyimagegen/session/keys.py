@@ -13,6 +13,7 @@ import sys
 import threading
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
@@ -283,12 +284,10 @@ def _keyring(user: str) -> HiddenText | None:
     passwords: list[HiddenText] = []
 
     def look() -> None:
-        try:
+        with suppress(Exception):  # whatever a backend raises, there is no key
             import keyring  # noqa: PLC0415 - an optional package, slow to import
 
             passwords.append(HiddenText(keyring.get_password(KEYRING_SERVICE, user) or ""))
-        except Exception:  # noqa: BLE001, S110 - whatever a backend raises, there is no key
-            pass
 
     thread = run_in_background(look, "keyring")
     thread.join(KEYRING_SECONDS)
@@ -302,9 +301,8 @@ def _colab(name: str) -> HiddenText | None:
     """Return a secret of Google Colab, which asks the user for permission by itself."""
     if "google.colab" not in sys.modules:
         return None
-    try:
+    with suppress(Exception):  # no such secret, or no leave to read it
         from google.colab import userdata  # noqa: PLC0415 - exists in Colab alone
 
         return HiddenText(userdata.get(name) or "")
-    except Exception:  # noqa: BLE001 - no such secret, or no leave to read it
-        return None
+    return None
