@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
@@ -47,7 +46,7 @@ from ipyimagegen.notebook.tokenizer import (
     split_pieces,
     tokenize,
 )
-from ipyimagegen.results import Generation, Image
+from ipyimagegen.results import list_ids
 from ipyimagegen.session.inputs import ADDRESS, BOX, exists
 
 # Words that are hardly meant as a prompt, and the magic for each.
@@ -344,17 +343,12 @@ def read_ids(word: Token, names: Mapping[str, Any]) -> Iterator[str]:
             yield from _list_ids(variables.lookup(path, names), path)
 
 
-def _list_ids(value: object, path: str) -> Iterator[str]:
-    if isinstance(value, (Generation, Image)):
-        yield value.id
-    elif isinstance(value, (str, Integral)) and not isinstance(value, bool):
-        yield str(value)
-    elif not isinstance(value, bytes) and (isinstance(value, Sequence) or list_elements(value) is not None):
-        for item in value if isinstance(value, Sequence) else list_elements(value) or ():
-            yield from _list_ids(item, path)
-    else:
+def _list_ids(value: object, path: str) -> list[str]:
+    try:
+        return list_ids(value)
+    except (TypeError, RecursionError):  # a list may hold itself
         kind = type(value).__name__
-        raise InvalidInput(_("{name} is {kind}, neither a result nor an id.", name=path, kind=kind))
+    raise InvalidInput(_("{name} is {kind}, neither a result nor an id.", name=path, kind=kind))
 
 
 # What the words of --image and --mask stand for

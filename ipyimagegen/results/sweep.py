@@ -16,7 +16,7 @@ from ipyimagegen import imaging
 from ipyimagegen.core.axes import PROMPT, Axis, label_points
 from ipyimagegen.core.errors import ImagineError, InvalidInput
 from ipyimagegen.core.messages import PYTHON, Front, Message, _
-from ipyimagegen.core.run import Cost
+from ipyimagegen.core.run import Cost, Run
 from ipyimagegen.core.text import DOT, Table, truncate
 from ipyimagegen.results import saving
 from ipyimagegen.results.captions import GONE, write_sweep_caption
@@ -134,6 +134,11 @@ class Sweep(Sequence[Generation]):
     def labels(self) -> list[str]:
         """A name for each result, by what varies: `red · seed 7`."""
         return label_points(self._axes)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The records of its runs, in order."""
+        return tuple(generation.run for generation in self)
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -18,7 +19,7 @@ from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Run, Status, to_run_id
 from ipyimagegen.core.text import Table, truncate
-from ipyimagegen.results import Generation, Image, Pending, Sweep
+from ipyimagegen.results import Generation, Image, Pending, Sweep, list_ids
 from ipyimagegen.results import compare as comparison
 from ipyimagegen.results.compare import Comparison, Side
 from ipyimagegen.results.sweep import make_dataframe
@@ -59,9 +60,9 @@ class History(Sequence[Generation]):
 
     def _to_id(self, index: int | str) -> str:
         """Return a number as an id; a negative number counts from the highest."""
-        if isinstance(index, int) and index < 0:
+        if isinstance(index, Integral) and index < 0:
             numbers = [number for number, _run in self._studio.ledger.numbered()]
-            index = numbers[index] if -index <= len(numbers) else index
+            index = numbers[int(index)] if -index <= len(numbers) else index
         return str(index)
 
     def __reversed__(self) -> Iterator[Generation]:
@@ -69,7 +70,8 @@ class History(Sequence[Generation]):
 
     def index(self, value: Generation, start: int = 0, stop: int | None = None) -> int:
         """Return the number of a result. Raises ValueError where this session has not shown it."""
-        return tuple(self).index(value, start, len(self) if stop is None else stop) + 1
+        numbers = [number for number, _run in self._studio.ledger.numbered()]
+        return numbers[tuple(self).index(value, start, len(numbers) if stop is None else stop)]
 
     def __repr__(self) -> str:
         return repr(self.table)
@@ -216,18 +218,14 @@ class History(Sequence[Generation]):
     ) -> list[tuple[Run, int | None]]:
         """Return runs, each once, with the number of the image if an id names an image.
 
-        With `wait`, runs in flight are waited for.
-
-        `history.choose("2-5, 7", fox[1])`. Raises InvalidInput for a text that is not an id, NotInHistory for
-        a run that does not exist.
+        `history.choose("2-5, 7", fox[1])`. With `wait`, runs in flight are waited for. Raises InvalidInput
+        for a text that is not an id, NotInHistory for a run that does not exist.
         """
         chosen: dict[tuple[str, int | None], tuple[Run, int | None]] = {}
-        finished = [value.result() if isinstance(value, Pending) else value for value in which]
-        for item in (
-            item for value in finished for item in (value if isinstance(value, Sweep) else (value,))
-        ):
-            text = item.id if isinstance(item, (Generation, Image)) else self._to_id(item)
-            chosen |= {(run.id, image): (run, image) for run, image in self._studio.find_all(text, wait=wait)}
+        for value in which:
+            for text in list_ids(self._to_id(value) if isinstance(value, int) else value):
+                found = self._studio.find_all(text, wait=wait)
+                chosen |= {(run.id, image): (run, image) for run, image in found}
         return list(chosen.values())
 
     def _choose_runs(self, which: Sequence[int | str | Generation | Image | Sweep | Pending]) -> list[Run]:
