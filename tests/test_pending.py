@@ -249,3 +249,12 @@ def test_numbers_are_those_of_the_history(held, home):
     foxes = [studio.imagine(f"fox {number}") for number in range(3)]
     assert [studio.history.index(fox) for fox in foxes] == [fox.number for fox in foxes]
     assert studio.history[np.int64(-1)] == studio.history[-1] == foxes[-1]
+
+
+def test_forgetting_nothing_forgets_nothing(held, home):
+    held.go.set()
+    studio = make_studio(home, held)
+    foxes = [studio.imagine(f"fox {number}") for number in range(3)]
+    assert studio.history.forget() == studio.history.forget([]) == []
+    assert studio.history.forget("2") == [foxes[1].id]
+    assert studio.history.forget([foxes[0], foxes[2]]) == [foxes[0].id, foxes[2].id]

@@ -248,7 +248,10 @@ class Screen:
             print()  # below `Out[3]: `
         painter = Painter(self, PYTHON)
         if isinstance(result, Pending):
-            painter.follow(result)
+            try:
+                painter.follow(result)
+            except ImagineError as error:  # IPython would show it and, as for any object, the text as well
+                show_text(str(error))
         else:
             painter.show_result(result)
 

@@ -120,7 +120,7 @@ class ImagineMagics:
 
     def imagine_show(self, line: Line, *_cell: object) -> None:
         """Show a run in full."""
-        run, number = self._studio.find(_take_id(line, "%imagine_show"))
+        run, number = self._studio.find(_take_id(line, "%imagine_show"), wait=True)
         run = self._studio.ledger.as_it_is(self._studio.fetch(self._studio.reread(run), patient=False))
         generation = self._studio.generation(run)
         if number is None and generation:
@@ -258,9 +258,15 @@ def _take_id(line: Line, magic: str) -> str:
     if not line.words:
         raise _make_id_error(magic)
     if len(line.words) > 1:
-        ids = truncate(" ".join(line.words), 60)
+        hint = _(" A new prompt stands below {magic}.", magic=f"%{magic}") if "rerun" in magic else ""
         raise InvalidOption(
-            _("{magic} takes one id; there are {count}: {ids}.", magic=magic, count=len(line.words), ids=ids)
+            _(
+                "{magic} takes one id; there are {count}: {ids}.{hint}",
+                magic=magic,
+                count=len(line.words),
+                ids=truncate(" ".join(line.words), 60),
+                hint=hint,
+            )
         )
     return line.words[0]
 

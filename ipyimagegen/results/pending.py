@@ -8,13 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Awaiting
-from concurrent.futures import Future
 from numbers import Integral
 from typing import Any, TypeAlias
 
-from ipyimagegen.core.background import POLL, run_in_background
-from ipyimagegen.core.errors import InvalidInput
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.background import POLL
+from ipyimagegen.core.errors import Detached, ImagineError, InvalidInput
+from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.text import DOT, truncate
@@ -50,14 +49,20 @@ class Pending:
     def result(self, timeout: float | None = None) -> Result:
         """Wait for the result and return it, a `Generation` or a `Sweep`.
 
-        Raises TimeoutError after `timeout` seconds; otherwise what `imagine` raises. An interrupt ends the
-        wait; the calls go on.
+        Raises TimeoutError after `timeout` seconds, Detached when the wait is interrupted: the calls go on.
+        Otherwise it raises what `imagine` raises.
         """
-        ends = math.inf if timeout is None else time.monotonic() + timeout
-        while not self.batch.wait(max(0.0, min(POLL, ends - time.monotonic()))):
-            if time.monotonic() >= ends:
-                seconds = max(0.0, timeout or 0.0)
-                raise TimeoutError(_("No result after {seconds:g} s. The call goes on.", seconds=seconds))
+        ends, is_stopped = math.inf if timeout is None else time.monotonic() + timeout, False
+        try:
+            while not self.batch.wait(max(0.0, min(POLL, ends - time.monotonic()))):
+                if time.monotonic() >= ends:
+                    seconds = max(0.0, timeout or 0.0)
+                    raise TimeoutError(_("No result after {seconds:g} s. The call goes on.", seconds=seconds))
+        except KeyboardInterrupt:
+            is_stopped = True
+        if is_stopped:
+            message = _("Stopped waiting. The call goes on.")
+            raise Detached(message, billed=None, remedy=Remedy.WAIT, run=self.runs[0].id)
         with self._lock:
             if self._result is None:
                 self._result = self._gather()
@@ -84,17 +89,9 @@ class Pending:
         return Status.DONE if Status.DONE in statuses else statuses[0]
 
     def __await__(self) -> Awaiting[Any, None, Result]:
-        future: Future[Result] = Future()
-        future.set_running_or_notify_cancel()  # so that a cancelled await leaves it alone
-
-        def wait() -> None:
-            try:
-                future.set_result(self.result())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-                future.set_exception(error)
-
-        run_in_background(wait, "await")
-        return asyncio.wrap_future(future).__await__()
+        while not self.done():  # an interrupt or a cancelled task ends the wait at the next look
+            yield from asyncio.sleep(POLL).__await__()
+        return self.result()
 
     def __getattr__(self, name: str) -> Any:
         if name not in _MEMBERS:  # what libraries look for in any object is not worth a wait
@@ -133,9 +130,11 @@ class Pending:
         self._show(self)
 
     def _repr_mimebundle_(self, **options: Any) -> Bundle:
-        if not self.done():
-            return {"text/plain": repr(self)}, {}
-        return self.result()._repr_mimebundle_(**options)
+        """Wait, and return what the result shows; for an output of a display id, which is saved as it is."""
+        try:
+            return self.result()._repr_mimebundle_(**options)
+        except ImagineError as error:
+            return {"text/plain": str(error)}, {}
 
 
 _MEMBERS = {

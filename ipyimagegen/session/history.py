@@ -213,9 +213,7 @@ class History(Sequence[Generation]):
         sides = [Side(self._label(run.id), self._studio.ledger.as_it_is(run), index) for run, index in chosen]
         return comparison.compare(sides, name_input=self._name_input, find_path=self._studio.store.path)
 
-    def choose(
-        self, *which: int | str | Generation | Image | Sweep | Pending, wait: bool = False
-    ) -> list[tuple[Run, int | None]]:
+    def choose(self, *which: object, wait: bool = False) -> list[tuple[Run, int | None]]:
         """Return runs, each once, with the number of the image if an id names an image.
 
         `history.choose("2-5, 7", fox[1])`. With `wait`, runs in flight are waited for. Raises InvalidInput
@@ -228,7 +226,7 @@ class History(Sequence[Generation]):
                 chosen |= {(run.id, image): (run, image) for run, image in found}
         return list(chosen.values())
 
-    def _choose_runs(self, which: Sequence[int | str | Generation | Image | Sweep | Pending]) -> list[Run]:
+    def _choose_runs(self, which: Sequence[object]) -> list[Run]:
         return list({run.id: run for run, _image in self.choose(*which)}.values())
 
     def _name_input(self, image: Input) -> str:
@@ -303,7 +301,7 @@ class History(Sequence[Generation]):
 
     def select(
         self,
-        which: Sequence[int | str | Generation | Image | Sweep | Pending] = (),
+        which: Sequence[object] | None = None,
         *,
         session: str | None = None,
         before: str | date | None = None,
@@ -312,18 +310,21 @@ class History(Sequence[Generation]):
 
         With both, those of the session from before the date. Raises NotInHistory.
         """
-        if which:
+        if which is not None:
             return [run for run in self._choose_runs(which) if not run.forgotten]
         end = read_date(before, "before") if before is not None else None
         if session and not self._studio.store.count(Query(session=session)):
             raise NotInHistory(_("There is no session {session!r}.", session=truncate(session, 40)))
         return self._studio.store.find(Query(session=session, before=end, remembered=True))
 
-    def forget(self, which: Sequence[int | str | Generation | Image | Sweep | Pending]) -> list[Run]:
-        """Delete prompt and images of these runs; number, time and cost stay. Raises NotInHistory."""
-        runs = self.select(which)
-        self._studio.store.forget([run.id for run in runs])
-        return runs
+    def forget(self, *which: object) -> list[str]:
+        """Delete prompt and images of these runs and return their ids; number, time and cost stay.
+
+        `history.forget(fox, "2-5")`; nothing given deletes nothing. Raises NotInHistory.
+        """
+        ids = [run.id for run in self.select(which)]
+        self._studio.store.forget(ids)
+        return ids
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ FOX, CAT = image_bytes(64, 48, (200, 30, 30)), image_bytes(64, 48, (30, 30, 200)
 @pytest.fixture
 def lab(kernel, serve):
     """A kernel and a server that answers when it is let go, red for foxes and blue for others."""
-    go = threading.Event()
+    asked, go = threading.Event(), threading.Event()
 
     def answer(seen):
+        asked.set()
         assert go.wait(60)
         if "refused" in prompt(seen):
             return 400, {}, {"error": {"message": "no such thing", "code": "policy"}}
@@ -23,7 +24,7 @@ def lab(kernel, serve):
     server = serve(answer)
     entry = {"lab": {"base_url": server.base_url, "allow_http": True, "free": False}}
     kernel.run(f"%config Imagine.endpoints = {entry!r}\n%config Imagine.endpoint = 'lab'")
-    yield SimpleNamespace(kernel=kernel, server=server, go=go)
+    yield SimpleNamespace(kernel=kernel, server=server, asked=asked, go=go)
     go.set()
 
 
@@ -198,3 +199,19 @@ def test_a_cancelled_call_ends_no_other_and_no_kernel(lab):
     assert ended.error is None
     assert "NotSent" in ended.texts[0]
     assert run(lab, "print(third.status)").texts == ["not_sent\n"]
+
+
+def test_an_interrupt_ends_an_await(lab):
+    message = lab.kernel.start(
+        "from ipyimagegen import imagine\nawait imagine('a fox', wait=False)", watched=True
+    )
+    assert lab.asked.wait(20)
+    lab.kernel.interrupt()
+    assert lab.kernel.collect(message, timeout=20).kind == "CancelledError"
+    assert not lab.go.is_set()
+
+
+def test_under_a_display_id_it_is_waited_for(lab):
+    threading.Timer(0.3, lab.go.set).start()
+    code = "from ipyimagegen import imagine\nhandle = display(imagine('a fox', wait=False), display_id=True)"
+    assert len(run(lab, code).images) == 1
