@@ -69,6 +69,7 @@ class Kernel:
 
     def __init__(self, environ):
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environ)
+        self._outputs = {}  # by the message that started their cell
         self._displays = {}  # outputs by their display id, which later cells and threads may update
 
     def start(self, code, *, watched=False, updates=True):
@@ -84,17 +85,19 @@ class Kernel:
         return self.collect(self.start(code), timeout)
 
     def collect(self, message, timeout=60, watch=lambda kind, content: None):
-        """Wait for a cell and return what it left; `watch` gets each of its messages."""
-        outputs = []
+        """Wait for a cell and return what it left; `watch` gets each of its messages.
+
+        What comes for earlier cells meanwhile is added to their outputs.
+        """
         while True:
             got = self.client.get_iopub_msg(timeout=timeout)
-            kind, content = got["msg_type"], got["content"]
+            kind, content, cell = got["msg_type"], got["content"], got["parent_header"].get("msg_id")
+            outputs = self._outputs.setdefault(cell, [])
+            if cell == message:
+                watch(kind, content)
             if kind == "update_display_data":
                 self._displays[content["transient"]["display_id"]].update(content)
-            if got["parent_header"].get("msg_id") != message:
-                continue
-            watch(kind, content)
-            if kind == "status" and content["execution_state"] == "idle":
+            if cell == message and kind == "status" and content["execution_state"] == "idle":
                 break
             if kind in ("display_data", "execute_result", "error"):
                 outputs.append({"output_type": kind, **content})
@@ -108,7 +111,7 @@ class Kernel:
                     outputs.append({"output_type": kind, **content})
         with contextlib.suppress(queue.Empty):
             self.client.get_shell_msg(timeout=0.01)
-        return Cell(outputs)
+        return Cell(self._outputs[message])
 
     def interrupt(self):
         """Press the stop button."""

@@ -1,10 +1,12 @@
 """Results that nobody waits for: `imagine(…, wait=False)` and what a `Pending` can do."""
 
 import asyncio
+import pickle
 import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 from loopback import b64, image_bytes, records
 from raising import raising
@@ -191,3 +193,68 @@ def test_a_script_ends_when_its_calls_have_ended(held, home):
         assert script.wait(60) == 0
     (record,) = records(home).values()
     assert record["status"] == "done"
+
+
+def test_what_is_cancelled_goes_on_for_another(held, home):
+    studio = make_studio(home, held)
+    first, second = (studio.imagine("a fox", wait=False) for _ in range(2))
+    assert held.came.acquire(timeout=60)
+    first.cancel()
+    first.cancel()
+    held.go.set()
+    assert len(second.result(timeout=60)) == 1
+    assert len(held.requests) == 1
+
+
+def test_what_is_cancelled_before_it_is_sent_raises_no_interrupt(held, home):
+    studio = make_studio(home, held, max_parallel=1)
+    sent, queued = (studio.imagine(text, wait=False) for text in ("one", "two"))
+    assert held.came.acquire(timeout=60)
+    queued.cancel()
+
+    async def ask():
+        return await asyncio.gather(queued, return_exceptions=True)
+
+    (error,) = asyncio.run(ask())
+    assert isinstance(error, e.NotSent)
+    assert (error.billed, queued.status) == (False, Status.NOT_SENT)
+    held.go.set()
+    assert len(sent.result(timeout=60)) == 1
+    assert len(held.requests) == 1
+
+
+def test_only_what_a_result_has_is_waited_for(held, home):
+    pending = make_studio(home, held).imagine("a fox", wait=False)
+    assert not hasattr(pending, "savefig")
+    assert not hasattr(pending, "__array__")
+    assert {"prompt", "images", "run", "save", "done"} <= set(dir(pending))
+    assert not pending.done()
+
+
+def test_a_result_that_failed_can_be_forgotten_and_pickled_when_done(serve, home):
+    replies = [(200, {}, IMAGE), (400, {}, {"error": {"message": "no foxes", "code": "policy"}})]
+    server = serve(lambda seen: replies[seen.json["prompt"] == "refused"])
+    studio = make_studio(home, server)
+    fox, refused = (studio.imagine(text, wait=False) for text in ("a fox", "refused"))
+    with pytest.raises(e.RequestRefused):
+        refused.result(timeout=60)
+    assert len(fox.result(timeout=60)) == 1
+    assert pickle.loads(pickle.dumps(fox)) == fox.result()
+    assert [run.status for run, _image in studio.history.choose(fox, refused)] == ["done", "refused"]
+
+
+def test_numbers_are_those_of_the_history(held, home):
+    studio = make_studio(home, held, max_parallel=1)
+    held.go.set()
+    foxes = [studio.imagine(f"fox {number}") for number in range(3)]
+    assert [studio.history.index(fox) for fox in foxes] == [fox.number for fox in foxes]
+    assert studio.history[np.int64(-1)] == studio.history[-1] == foxes[-1]
+
+
+def test_forgetting_nothing_forgets_nothing(held, home):
+    held.go.set()
+    studio = make_studio(home, held)
+    foxes = [studio.imagine(f"fox {number}") for number in range(3)]
+    assert studio.history.forget() == studio.history.forget([]) == []
+    assert studio.history.forget("2") == [foxes[1].id]
+    assert studio.history.forget([foxes[0], foxes[2]]) == [foxes[0].id, foxes[2].id]

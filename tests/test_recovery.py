@@ -200,7 +200,7 @@ def test_a_reply_whose_record_was_edited_stops_no_other_cell(home, server, left)
 
 def test_forgetting_takes_the_reply_too(home, server, left):
     run_id, spool = left(BODY[:-50])
-    make_studio(home, server).history.forget([run_id])
+    make_studio(home, server).history.forget(run_id)
     assert not spool.exists()
     assert records(home)[run_id]["forgotten"] is True
 
@@ -326,7 +326,7 @@ def test_the_mark_of_a_reader_stays_as_long_as_the_response(home, server, left):
 def test_forgetting_does_not_wait_for_what_is_taken_in(home, server, left, held):
     run_id, spool = left()
     studio, go = held
-    studio.history.forget([run_id])
+    studio.history.forget(run_id)
     assert not spool.exists()
     go.set()
     assert becomes(home, "pending")  # its record says so, and nothing of what was asked

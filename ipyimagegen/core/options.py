@@ -405,6 +405,7 @@ _TABLE = (
         "wait",
         Kind.FLAG,
         _("wait for the result; otherwise it appears when it arrives"),
+        synonyms="no_wait nowait async asynchronous background_call block blocking sync",
         panel=False,
     ),
     _local(
@@ -435,7 +436,7 @@ _SETTINGS_FOR: Mapping[str, Setting] = {
     "max_parallel parallel workers jobs concurrency threads num_workers": Setting("max_parallel", 8),
     "max_calls": Setting("max_calls", 32),
     "max_images budget max_cost limit": Setting("max_images", 200),
-    "reuse cache use_cache": Setting("reuse", value=False),
+    "reuse cache use_cache": Setting("reuse", value=True),
     "embed original full_size": Setting("embed", "original"),
 }
 _SETTING_FOR = {name: setting for names, setting in _SETTINGS_FOR.items() for name in names.split()}

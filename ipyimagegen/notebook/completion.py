@@ -12,12 +12,11 @@ from typing import Any
 from ipyimagegen import catalog, imaging
 from ipyimagegen.core.errors import ImagineError
 from ipyimagegen.core.options import Kind
-from ipyimagegen.core.variables import probe
 from ipyimagegen.notebook.fronts import BY_FLAG, HELP, NEGATED, SETTING
 from ipyimagegen.notebook.help_text import PAGES
 from ipyimagegen.notebook.parser import NOTHING
 from ipyimagegen.notebook.tokenizer import QUOTES, write_word
-from ipyimagegen.results import Generation, Image, Sweep
+from ipyimagegen.results import Generation, Image, Pending, Sweep
 from ipyimagegen.session.inputs import SUFFIXES
 from ipyimagegen.session.studio import Studio
 
@@ -120,9 +119,7 @@ def list_values(
     if option.name in ("model", "endpoint"):
         return _list_names(f"{option.name}s", studio)
     if option.kind is Kind.OBJECT:
-        return [
-            name for name, value in names.items() if name[0] != "_" and probe(value, "submit") is not None
-        ]
+        return [name for name, value in names.items() if name[0] != "_" and hasattr(type(value), "submit")]
     if option.kind is Kind.INPUT:
         variables = [name for name, value in names.items() if _may_be_image(name, value)]
         return [*(f"@{number}" for number in _list_names("ids", studio)), *variables, *_list_files(fragment)]
@@ -144,7 +141,7 @@ def _list_names(
             results = [
                 name
                 for name, value in names.items()
-                if name[0] != "_" and isinstance(value, (Generation, Image, Sweep))
+                if name[0] != "_" and isinstance(value, (Generation, Image, Pending, Sweep))
             ]
             return [*numbers, *results, *(_list_lasting_ids(studio) if _LASTING.match(fragment) else [])]
         case "models":

@@ -11,8 +11,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
 from functools import partial
 from getpass import getpass
 from typing import Any
@@ -31,7 +33,7 @@ from ipyimagegen.core.options import Value
 from ipyimagegen.core.plan import Plan, PlannedCall, describe_second_jobs
 from ipyimagegen.core.run import format_costs
 from ipyimagegen.core.settings import Settings
-from ipyimagegen.core.text import DOT, Table, escape_hidden, truncate
+from ipyimagegen.core.text import DOT, Table, escape_hidden, sanitize, truncate
 from ipyimagegen.notebook.config import Imagine
 from ipyimagegen.notebook.fronts import CELL, PANEL
 from ipyimagegen.results import Bundle, Generation, Image, Pending, Result, bundle_preview
@@ -61,8 +63,21 @@ def connect(studio: Studio, shell: InteractiveShell) -> Screen:
     """Let a studio show its results and its progress in a shell; its cells have a limit of calls."""
     screen = Screen(shell)
     studio.painter, studio.progress = screen.show_value, screen.show_progress
+    if is_notebook(shell):  # a kernel is stopped without a chance to wait
+        studio.outlast = partial(_wait_in_cell, shell)
     studio.cell = lambda: shell.execution_count
     return screen
+
+
+def _wait_in_cell(shell: InteractiveShell, wait: Callable[[], None]) -> None:
+    """Wait at the end of the running cell where nobody watches: the kernel may be stopped after it."""
+
+    def wait_once(_result: object) -> None:
+        shell.events.unregister("post_run_cell", wait_once)
+        wait()
+
+    if not is_watched(shell):
+        shell.events.register("post_run_cell", wait_once)
 
 
 def _read_settings(shell: InteractiveShell) -> Settings:
@@ -186,6 +201,28 @@ def _list_retirements(calls: Iterable[PlannedCall]) -> list[Message]:
     return list(dict.fromkeys(call.retirement for call in calls if call.retirement and call.asks))
 
 
+@dataclass(frozen=True)
+class CellOutputs:
+    """The outputs of a cell: to show and update also from a thread, and after the cell has ended.
+
+    `parent` is the message that started the cell. What another cell captures meanwhile is not among them.
+    """
+
+    kernel: Any
+    parent: Mapping[str, Any]
+
+    def show(
+        self, data: dict[str, Any], metadata: dict[str, Any], *, display_id: str = "", update: bool = False
+    ) -> None:
+        """Add an output, or update those of a display id."""
+        transient = {"display_id": display_id} if display_id else {}
+        content = {"data": _escape(data), "metadata": metadata, "transient": transient}
+        kind = "update_display_data" if update else "display_data"
+        self.kernel.session.send(
+            self.kernel.iopub_socket, kind, content, parent=self.parent, ident=b"display_data"
+        )
+
+
 class Screen:
     """The display of a shell. It stores what the running cell has shown."""
 
@@ -209,7 +246,10 @@ class Screen:
             print()  # below `Out[3]: `
         painter = Painter(self, PYTHON)
         if isinstance(result, Pending):
-            painter.follow(result)
+            try:
+                painter.follow(result)
+            except ImagineError as error:  # IPython would show it and, as for any object, the text as well
+                show_text(str(error))
         else:
             painter.show_result(result)
 
@@ -271,6 +311,7 @@ class Painter:
         self._partial: bytes | None = None
         self._has_image = False  # in the first output
         self._interval = INTERVAL
+        self._show: Callable[..., None] = _display
         self._last_update = 0.0
         self._settled = 0  # calls on the last sheet
         self._next_sheet = 0.0
@@ -306,56 +347,60 @@ class Painter:
             print("\n".join(map(str, result.files)))  # a terminal shows no images
             _display(*caption)
 
-    def follow(self, pending: Pending) -> None:
+    def follow(self, pending: Pending, *, save: bool = False) -> None:
         """Show the progress of a pending result and, in the same outputs, the result or its error.
 
         The cell ends at once where its outputs can be updated afterwards; else it waits, and an error is
-        raised here.
+        raised here. With `save` the result is saved as its options say.
         """
+        local = pending.batch.plan.local if save else {}
         if pending.done() or not (self._notebook and self._updates):
-            self._await(pending)
+            self.show_result(self._wait(pending))
+            if saved := save_result(pending.result(), local):
+                show_text(saved)
             return
-        self._interval = _INTERVAL_LATER
-        batch = pending.batch
-        self._show_progress(batch)
-        images = 1
-        if batch.plan.axes and batch.snapshot:
-            images = len(batch.snapshot().to_bundles())
-        elif batch.plan.settings.embed == "original":
-            images = batch.plan.calls[0].request.count
-        prompt = truncate(batch.plan.prompt or batch.plan.calls[0].request.prompt, 80)
-        texts = [prompt, *[""] * images]
-        for place, text in enumerate(texts[: images + ("save" in batch.plan.local)], start=1):
-            self._put(place, ({"text/plain": text}, {}))
-        run_in_background(partial(self._finish_later, pending), "follow")
+        shell: Any = self._screen.shell
+        self._interval, outputs = _INTERVAL_LATER, CellOutputs(shell.kernel, _get_parent(shell))
+        self._show_progress(pending.batch)
+        prompt = pending.batch.plan.prompt or pending.batch.plan.calls[0].request.prompt
+        self._put(1, ({"text/plain": truncate(prompt, 80)}, {}))  # below the image there will be a caption
+        self._show = outputs.show
+        run_in_background(partial(self._finish_later, pending, local), "follow")
 
-    def _await(self, pending: Pending) -> None:
+    def _wait(self, pending: Pending) -> Result:
         timeout = pending.batch.plan.local.get("timeout")
         wait_for(pending.batch, self, None if timeout is None else float(timeout))
-        result = pending.result()
-        self.show_result(result)
-        if saved := save_result(result, pending.batch.plan.local):
-            self._put(len(result.to_bundles()) + 1, ({"text/plain": saved}, {}))
+        return pending.result()
 
-    def _finish_later(self, pending: Pending) -> None:
+    def _finish_later(self, pending: Pending, local: Mapping[str, Value]) -> None:
         """Await a pending result in a thread, which has nobody to raise an error to: it is shown."""
-        text = ""
         try:
-            self._await(pending)
-        except (ImagineError, Detached) as error:
-            error.front = CELL
-            text = str(error)
-        if not text:
+            result = self._wait(pending)
+            self.show_result(result)
+        except (Exception, Detached) as error:  # noqa: BLE001 - an error in a thread is seen nowhere else
+            self._show_line(self._write_error(error))
+            for place in range(2 if self._has_image else 1, len(self._display_ids)):
+                self._put(place, ({}, {}))
             return
-        self._show_line(text)
-        for place in range(2 if self._has_image else 1, len(self._display_ids)):
-            self._put(place, ({"text/plain": ""}, {}))
+        try:
+            saved = save_result(result, local)
+        except ImagineError as error:  # the image stays
+            saved = self._write_error(error)
+        if saved:
+            self._put(len(self._display_ids), ({"text/plain": saved}, {}))
+
+    def _write_error(self, error: BaseException) -> str:
+        if not isinstance(error, ImagineError):
+            return f"{type(error).__name__}: {sanitize(error, 200)}"
+        worded = copy(error)  # whoever asks for the result gets the error in other words
+        worded.front = self._front
+        return str(worded)
 
     def clear(self) -> None:
         """Remove what was shown: front ends draw nothing for an output without data."""
         self._clear_line()
         for display_id in self._display_ids:
-            display({}, raw=True, display_id=display_id, update=True)  # type: ignore[no-untyped-call]
+            self._show({}, {}, display_id=display_id, update=True)
 
     def _show_progress(self, batch: Batch) -> None:
         if self._notebook and (bundle := self._make_sheet(batch) or self._make_partial(batch)):
@@ -397,24 +442,19 @@ class Painter:
     def _put(self, place: int, bundle: Bundle) -> None:
         """Show an output, or update it where this painter has shown it before; places count from 0."""
         if place < len(self._display_ids):
-            _display(*bundle, display_id=self._display_ids[place], update=True)
+            self._show(*bundle, display_id=self._display_ids[place], update=True)
         elif not self._updates:
-            _display(*bundle)
+            self._show(*bundle)
         else:
             self._display_ids.append(os.urandom(16).hex())
-            _display(*bundle, display_id=self._display_ids[place])
+            self._show(*bundle, display_id=self._display_ids[place])
 
 
 def show_in(cell: Mapping[str, Any], result: Result) -> None:
-    """Show a result of the panel among the outputs of its cell; `cell` is the message that started that cell.
-
-    For a thread of its own: its later outputs appear there too.
-    """
-    publisher: Any = InteractiveShell.instance().display_pub
-    # Before ipykernel 7.2 this sets the parent of every thread.
-    getattr(publisher, "set_thread_parent", publisher.set_parent)(cell)
+    """Show a result of the panel among the outputs of its cell; `cell` is the message that started it."""
+    shell: Any = InteractiveShell.instance()
     for bundle in [*result.to_bundles(), ({"text/plain": result.write_caption(PANEL)}, {})]:
-        _display(*bundle)
+        CellOutputs(shell.kernel, cell).show(*bundle)
 
 
 def show_image(image: Generation | Image | imaging.Preview, name: str = "contact sheet") -> None:
@@ -451,19 +491,20 @@ def show_table(table: Table) -> None:
 
 
 def _display(data: dict[str, Any], metadata: dict[str, Any], **options: Any) -> None:
-    if text := data.get("text/plain"):
-        data = {**data, "text/plain": escape_hidden(text)}
-    display(data, metadata=metadata, raw=True, **options)  # type: ignore[no-untyped-call]
+    display(_escape(data), metadata=metadata, raw=True, **options)  # type: ignore[no-untyped-call]
 
 
-def deliver_result(result: Result, local: Mapping[str, Value], variables: MutableMapping[str, Any]) -> str:
-    """Bind and save the result as its options say, and return the line that names the files.
+def _escape(data: dict[str, Any]) -> dict[str, Any]:
+    text = data.get("text/plain")
+    return {**data, "text/plain": escape_hidden(text)} if text else data
 
-    Raises StoreError.
-    """
+
+def bind_result(
+    result: Result | Pending, local: Mapping[str, Value], variables: MutableMapping[str, Any]
+) -> None:
+    """Bind the result to the variable that its options name, if any."""
     if "as_" in local:
         variables[str(local["as_"])] = result
-    return save_result(result, local)
 
 
 def save_result(result: Result, local: Mapping[str, Value]) -> str:

@@ -12,7 +12,6 @@ import ipyimagegen
 from ipyimagegen.core.errors import Detached, ImagineError, InvalidOption
 from ipyimagegen.core.messages import _
 from ipyimagegen.core.options import to_half_width
-from ipyimagegen.core.plan import Plan
 from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.core.user_input import UserInput
@@ -20,8 +19,9 @@ from ipyimagegen.notebook import completion, parser, reports
 from ipyimagegen.notebook.display import (
     Painter,
     attach,
-    deliver_result,
+    bind_result,
     is_notebook,
+    save_result,
     show_comparison,
     show_image,
     show_table,
@@ -97,8 +97,8 @@ class ImagineMagics:
         changed = _make_input(line, prompt, scope.names, literal=cell is None)
         request = self._studio.again(run, changed)
         result = self._send(request, scope)
-        if result is not None and not isinstance(result, Pending):
-            show_text(reports.report_rerun(run, result, forced=bool(request.options.get("new"))))
+        if result is not None:
+            show_text(reports.report_rerun(run, result.runs, forced=bool(request.options.get("new"))))
         return result
 
     def imagine_history(self, line: Line, *_cell: object) -> None:
@@ -120,7 +120,7 @@ class ImagineMagics:
 
     def imagine_show(self, line: Line, *_cell: object) -> None:
         """Show a run in full."""
-        run, number = self._studio.find(_take_id(line, "%imagine_show"))
+        run, number = self._studio.find(_take_id(line, "%imagine_show"), wait=True)
         run = self._studio.ledger.as_it_is(self._studio.fetch(self._studio.reread(run), patient=False))
         generation = self._studio.generation(run)
         if number is None and generation:
@@ -207,27 +207,22 @@ class ImagineMagics:
                 reports.report_plan(plan, self._studio.write_calls(plan), self._studio.describe_excess(plan))
             )
             return None
-        painter = Painter(self._screen)
+        painter, saved = Painter(self._screen), ""
+        result: Result | Pending
         if plan.local.get("wait") is False:
-            return self._send_later(plan, painter, scope)
-        result = self._studio.carry_out(plan, painter)
-        painter.show_result(result)
+            result = self._studio.start(plan)
+            painter.follow(result, save=True)
+        else:
+            result = self._studio.carry_out(plan, painter)
+            painter.show_result(result)
         self._screen.mark_shown(result)
-        for text in (deliver_result(result, plan.local, scope.target), self._studio.warn_of_store()):
+        bind_result(result, plan.local, scope.target)
+        if not isinstance(result, Pending):
+            saved = save_result(result, plan.local)
+        for text in (saved, self._studio.warn_of_store()):
             if text:
                 show_text(text)
         return result
-
-    def _send_later(self, plan: Plan, painter: Painter, scope: Scope) -> Pending:
-        """Start a request; its result appears in the outputs of this cell, and is saved, when it comes."""
-        pending = self._studio.start(plan)
-        painter.follow(pending)
-        self._screen.mark_shown(pending)
-        if "as_" in plan.local:
-            scope.target[str(plan.local["as_"])] = pending
-        if text := self._studio.warn_of_store():
-            show_text(text)
-        return pending
 
 
 def _make_input(line: Line, prompt: str, names: Mapping[str, Any], *, literal: bool) -> UserInput:
@@ -263,9 +258,15 @@ def _take_id(line: Line, magic: str) -> str:
     if not line.words:
         raise _make_id_error(magic)
     if len(line.words) > 1:
-        ids = truncate(" ".join(line.words), 60)
+        hint = _(" A new prompt stands below {magic}.", magic=f"%{magic}") if "rerun" in magic else ""
         raise InvalidOption(
-            _("{magic} takes one id; there are {count}: {ids}.", magic=magic, count=len(line.words), ids=ids)
+            _(
+                "{magic} takes one id; there are {count}: {ids}.{hint}",
+                magic=magic,
+                count=len(line.words),
+                ids=truncate(" ".join(line.words), 60),
+                hint=hint,
+            )
         )
     return line.words[0]
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
@@ -48,7 +47,7 @@ from ipyimagegen.notebook.tokenizer import (
     split_pieces,
     tokenize,
 )
-from ipyimagegen.results import Generation, Image
+from ipyimagegen.results import list_ids, saving
 from ipyimagegen.session.inputs import ADDRESS, BOX, exists
 
 # Words that are hardly meant as a prompt, and the magic for each.
@@ -63,7 +62,6 @@ _SECRET_FLAGS = re.compile(r"(?i)-{1,2}(api[-_]?key|key|token|secret|password)\b
 _SHORT_FLAGS = {flag for flag in BY_FLAG if not flag.startswith("--")}
 _LONG_FLAGS = {*BY_FLAG, *NEGATED, SETTING, "--help"} - _SHORT_FLAGS
 _FLAGS = _LONG_FLAGS | _SHORT_FLAGS
-AS_TYPED = ("save", "as_")  # options in whose values no braces are filled in
 _SHOWN = 60  # characters of the word of an image
 _EQUALS = re.compile("[=＝]")
 # The text after a switch, matched before its quotes are read: the prompt may begin there ("--stream 'tis …").
@@ -202,11 +200,11 @@ class _Reader:
             line.images[option.name] = (*line.images.get(option.name, ()), word)
         else:
             self.given.add(option.name)
-            resolve = partial(_fill_value, names=self._names)
             if option.lists:
+                resolve = partial(_fill_value, names=self._names)
                 line.values[option.name] = parse_values(option.name, tuple(split_pieces(typed)), resolve)
             else:
-                given = text if option.name in AS_TYPED else resolve(text)
+                given = _FILLERS.get(option.name, _fill_value)(text, self._names)
                 line.values[option.name] = normalise(option.name, given)
 
     def _switch(self, flag: str, value: str | None, option: Option) -> None:
@@ -300,6 +298,24 @@ def _get_only_name(parts: Sequence[template.Part], names: Mapping[str, Any]) -> 
     return part.path if part.exists(names) or not part.optional else None
 
 
+def _keep(text: str, _names: Mapping[str, Any]) -> str:
+    return text
+
+
+def _fill_path(text: str, names: Mapping[str, Any]) -> str:
+    """Return the template of a file with names filled in; its own fields stay, `{seed}` and the like."""
+    if text[:1] == "“" and text[-1:] == "”":
+        text = text[1:-1]
+    parts = [
+        template.Literal(part.source)
+        if isinstance(part, template.Name)
+        and (variables.get_first_name(part.path) in saving.FIELDS or not part.exists(names))
+        else part
+        for part in template.parse(text)
+    ]
+    return template.fill(tuple(parts), names)
+
+
 def _fill_value(text: str, names: Mapping[str, Any]) -> object:
     """Return an option's value with names filled in; a name that stands alone may hold a list."""
     parts = template.parse(text)
@@ -308,6 +324,9 @@ def _fill_value(text: str, names: Mapping[str, Any]) -> object:
         if list_elements(value) is not None:
             return value
     return template.fill(parts, names)
+
+
+_FILLERS: Mapping[str, Callable[[str, Mapping[str, Any]], object]] = {"as_": _keep, "save": _fill_path}
 
 
 def read_word_of_text(word: Token, names: Mapping[str, Any]) -> Iterator[str]:
@@ -344,17 +363,12 @@ def read_ids(word: Token, names: Mapping[str, Any]) -> Iterator[str]:
             yield from _list_ids(variables.lookup(path, names), path)
 
 
-def _list_ids(value: object, path: str) -> Iterator[str]:
-    if isinstance(value, (Generation, Image)):
-        yield value.id
-    elif isinstance(value, (str, Integral)) and not isinstance(value, bool):
-        yield str(value)
-    elif not isinstance(value, bytes) and (isinstance(value, Sequence) or list_elements(value) is not None):
-        for item in value if isinstance(value, Sequence) else list_elements(value) or ():
-            yield from _list_ids(item, path)
-    else:
+def _list_ids(value: object, path: str) -> list[str]:
+    try:
+        return list_ids(value)
+    except (TypeError, RecursionError):  # a list may hold itself
         kind = type(value).__name__
-        raise InvalidInput(_("{name} is {kind}, neither a result nor an id.", name=path, kind=kind))
+    raise InvalidInput(_("{name} is {kind}, neither a result nor an id.", name=path, kind=kind))
 
 
 # What the words of --image and --mask stand for

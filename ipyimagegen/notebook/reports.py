@@ -19,7 +19,6 @@ from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Cost, ImageRecord, ImageState, Run, Status, format_ids, from_json, sum_costs
 from ipyimagegen.core.text import DOT, Table, format_table, sanitize, truncate
 from ipyimagegen.notebook.fronts import CELL
-from ipyimagegen.results import Result, Sweep
 from ipyimagegen.results.captions import describe_state, format_percent, list_facts, write_title
 from ipyimagegen.results.compare import list_changes
 from ipyimagegen.session.diagnostics import describe_headers
@@ -223,19 +222,18 @@ def report_forgotten(runs: Sequence[Run], edits: Mapping[str, Sequence[Run]]) ->
     return _join_lines(lines)
 
 
-def report_rerun(before: Run, result: Result, *, forced: bool) -> str:
-    """Return what a rerun changed, each change once; `forced` says that a new request was sent anyway."""
-    runs = [generation.run for generation in result] if isinstance(result, Sweep) else [result.run]
+def report_rerun(before: Run, runs: Sequence[Run], *, forced: bool) -> str:
+    """Return what the runs of a rerun change, each change once; `forced`: a new request was sent anyway."""
     changes = list(dict.fromkeys(change for run in runs for change in list_changes(before, run)))
-    if not changes and forced and not isinstance(result, Sweep):
+    if not changes and forced and len(runs) == 1:
         head = _("rerun of {run}, unchanged: every rerun sends (and bills) a new request", run=before.id)
-        if result.cost.basis == "free":
+        if runs[0].cost.basis == "free":
             head = _("rerun of {run}, unchanged: every rerun sends a new request", run=before.id)
     elif not changes:
         head = _("rerun of {run}, the same request", run=before.id)
     else:
         head = _("rerun of {run}", run=before.id)
-    if isinstance(result, Sweep) and len(changes) > _CHANGES + 1:
+    if len(runs) > 1 and len(changes) > _CHANGES + 1:
         changes[_CHANGES:] = [_("and {count} more changes", count=len(changes) - _CHANGES)]
     return _join_lines([head, *changes])
 

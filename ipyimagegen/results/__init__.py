@@ -2,7 +2,7 @@
 
 from ipyimagegen.results.generation import Generation
 from ipyimagegen.results.image import Bundle, Image, bundle_preview
-from ipyimagegen.results.pending import Pending, Returned
+from ipyimagegen.results.pending import Pending, Returned, list_ids
 from ipyimagegen.results.sweep import Result, Sweep, measure_shape
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "Returned",
     "Sweep",
     "bundle_preview",
+    "list_ids",
     "measure_shape",
 ]

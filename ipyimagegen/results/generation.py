@@ -146,6 +146,11 @@ class Generation(Sequence[Image]):
         return tuple(image.revised_prompt for image in self.images)
 
     @property
+    def runs(self) -> tuple[Run, ...]:
+        """The record of its run, alone."""
+        return (self.run,)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The files of its images, in the store."""
         return tuple(image.path for image in self)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator as Awaiting
+from numbers import Integral
 from typing import Any, TypeAlias
 
-from ipyimagegen.core.background import POLL, run_in_background
-from ipyimagegen.core.messages import _
+from ipyimagegen.core.background import POLL
+from ipyimagegen.core.errors import Detached, ImagineError, InvalidInput
+from ipyimagegen.core.messages import Remedy, _
 from ipyimagegen.core.plan import Plan
-from ipyimagegen.core.run import Status
+from ipyimagegen.core.run import Run, Status
 from ipyimagegen.core.text import DOT, truncate
-from ipyimagegen.results.sweep import Result
+from ipyimagegen.core.user_input import list_elements
+from ipyimagegen.results.generation import Generation
+from ipyimagegen.results.image import Bundle, Image
+from ipyimagegen.results.sweep import Result, Sweep
 
 
 class Pending:
@@ -43,47 +49,62 @@ class Pending:
     def result(self, timeout: float | None = None) -> Result:
         """Wait for the result and return it, a `Generation` or a `Sweep`.
 
-        Raises TimeoutError after `timeout` seconds; otherwise what `imagine` raises. An interrupt ends the
-        wait; the calls go on.
+        Raises TimeoutError after `timeout` seconds, Detached when the wait is interrupted: the calls go on.
+        Otherwise it raises what `imagine` raises.
         """
-        ends = None if timeout is None else time.monotonic() + timeout
-        while not self.batch.wait(POLL if ends is None else max(0.0, min(POLL, ends - time.monotonic()))):
-            if ends is not None and time.monotonic() >= ends:
-                raise TimeoutError(_("The images are not there after {seconds:g} s.", seconds=timeout))
+        ends, is_stopped = math.inf if timeout is None else time.monotonic() + timeout, False
+        try:
+            while not self.batch.wait(max(0.0, min(POLL, ends - time.monotonic()))):
+                if time.monotonic() >= ends:
+                    seconds = max(0.0, timeout or 0.0)
+                    raise TimeoutError(_("No result after {seconds:g} s. The call goes on.", seconds=seconds))
+        except KeyboardInterrupt:
+            is_stopped = True
+        if is_stopped:
+            message = _("Stopped waiting. The call goes on.")
+            raise Detached(message, billed=None, remedy=Remedy.WAIT, run=self.runs[0].id)
         with self._lock:
             if self._result is None:
                 self._result = self._gather()
             return self._result
 
     def cancel(self) -> None:
-        """Give the calls up. Those that were sent may be billed; what has arrived is kept."""
+        """Give the calls up, unless another result waits for them, too.
+
+        Those that were sent may be billed; what has arrived is kept.
+        """
         self.batch.cancel()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The records of its runs as they are now; those that are not sent yet have a number, too."""
+        return tuple(call.run for call in self.batch.calls if not call.planned.unknown_outcome)
 
     @property
     def status(self) -> Status:
         """`pending` until the calls have ended; then the outcome, of a sweep `done` if an image came."""
         if not self.done():
             return Status.PENDING
-        statuses = [call.run.status for call in self.batch.calls if not call.planned.unknown_outcome]
-        return Status.DONE if Status.DONE in statuses else next(iter(statuses), Status.UNKNOWN)
+        statuses = [Status.NOT_SENT if call.unsent else call.run.status for call in self.batch.calls]
+        return Status.DONE if Status.DONE in statuses else statuses[0]
 
-    def __await__(self) -> Generator[Any, None, Result]:
-        future: Future[Result] = Future()
-        future.set_running_or_notify_cancel()  # so that a cancelled await leaves it alone
-
-        def wait() -> None:
-            try:
-                future.set_result(self.result())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-                future.set_exception(error)
-
-        run_in_background(wait, "await")
-        return asyncio.wrap_future(future).__await__()
+    def __await__(self) -> Awaiting[Any, None, Result]:
+        while not self.done():  # an interrupt or a cancelled task ends the wait at the next look
+            yield from asyncio.sleep(POLL).__await__()
+        return self.result()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # what IPython and pickle look for is not worth a wait
-            raise AttributeError(name)
+        if name not in _MEMBERS:  # what libraries look for in any object is not worth a wait
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.result(), name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *_MEMBERS})
+
+    def __reduce__(self) -> Any:
+        if not self.done():
+            raise InvalidInput(_("A pending result cannot be pickled. Wait for it first: pending.result()."))
+        return self.result().__reduce__()
 
     def __getitem__(self, index: Any) -> Any:
         return self.result()[index]
@@ -105,8 +126,41 @@ class Pending:
 
     def _ipython_display_(self) -> None:
         if self._show is None:
-            raise NotImplementedError  # IPython then shows the text
+            raise NotImplementedError  # IPython then uses the mimebundle
         self._show(self)
 
+    def _repr_mimebundle_(self, **options: Any) -> Bundle:
+        """Wait, and return what the result shows; for an output of a display id, which is saved as it is."""
+        try:
+            return self.result()._repr_mimebundle_(**options)
+        except ImagineError as error:
+            return {"text/plain": str(error)}, {}
 
+
+_MEMBERS = {
+    name
+    for kind in (Generation, Sweep)
+    for name in (*dir(kind), *getattr(kind, "__dataclass_fields__", ()))
+    if not name.startswith("_")
+}
 Returned: TypeAlias = Result | Pending | Plan  # by a Python call: a plan for a dry run
+
+
+def list_ids(value: object) -> list[str]:
+    """Return the ids of runs and images that a value holds: a result, a text, a number or a list of them.
+
+    Raises TypeError for a value of another kind.
+    """
+    if isinstance(value, (Generation, Image)):
+        return [value.id]
+    if isinstance(value, Pending):
+        return [run.id for run in value.runs]
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return [str(int(value))]
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, bytes)
+    elements: Any = value if is_sequence else list_elements(value)
+    if elements is None:
+        raise TypeError(type(value).__name__)
+    return [id_ for element in elements for id_ in list_ids(element)]

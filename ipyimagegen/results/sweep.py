@@ -136,6 +136,11 @@ class Sweep(Sequence[Generation]):
         return label_points(self._axes)
 
     @property
+    def runs(self) -> tuple[Run, ...]:
+        """The records of its runs, in order."""
+        return tuple(generation.run for generation in self)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The files of all images, in the store."""
         return tuple(file for generation in self for file in generation.files)

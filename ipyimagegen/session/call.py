@@ -81,7 +81,7 @@ class Call:
         self.interrupted = False  # the wait for it was interrupted once
         self.recorded = False  # its record is on disk
         self.sending = False  # it can no longer be kept from being sent
-        self.shared = False  # another batch waits for it, too
+        self.holders = 1  # batches that wait for it
         self.began: float | None = None  # when its clock was started
         self.work: Callable[[Call, ExitStack], Run] | None = None
         self._settled = threading.Event()
@@ -124,6 +124,11 @@ class Call:
     def wait(self, seconds: float) -> bool:
         """Wait that long at most; return whether it has settled."""
         return self._settled.wait(seconds)
+
+    @property
+    def shared(self) -> bool:
+        """Whether several batches wait for it."""
+        return self.holders > 1
 
     @property
     def settled(self) -> bool:

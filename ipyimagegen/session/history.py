@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -18,7 +19,7 @@ from ipyimagegen.core.options import to_half_width
 from ipyimagegen.core.request import Input
 from ipyimagegen.core.run import Run, Status, to_run_id
 from ipyimagegen.core.text import Table, truncate
-from ipyimagegen.results import Generation, Image, Pending, Sweep
+from ipyimagegen.results import Generation, Image, Pending, Sweep, list_ids
 from ipyimagegen.results import compare as comparison
 from ipyimagegen.results.compare import Comparison, Side
 from ipyimagegen.results.sweep import list_outcomes, make_dataframe
@@ -59,9 +60,9 @@ class History(Sequence[Generation]):
 
     def _to_id(self, index: int | str) -> str:
         """Return a number as an id; a negative number counts from the highest."""
-        if isinstance(index, int) and index < 0:
+        if isinstance(index, Integral) and index < 0:
             numbers = [number for number, _run in self._studio.ledger.numbered()]
-            index = numbers[index] if -index <= len(numbers) else index
+            index = numbers[int(index)] if -index <= len(numbers) else index
         return str(index)
 
     def __reversed__(self) -> Iterator[Generation]:
@@ -69,7 +70,8 @@ class History(Sequence[Generation]):
 
     def index(self, value: Generation, start: int = 0, stop: int | None = None) -> int:
         """Return the number of a result. Raises ValueError where this session has not shown it."""
-        return tuple(self).index(value, start, len(self) if stop is None else stop) + 1
+        numbers = [number for number, _run in self._studio.ledger.numbered()]
+        return numbers[tuple(self).index(value, start, len(numbers) if stop is None else stop)]
 
     def __repr__(self) -> str:
         return repr(self.table)
@@ -211,26 +213,20 @@ class History(Sequence[Generation]):
         sides = [Side(self._label(run.id), self._studio.ledger.as_it_is(run), index) for run, index in chosen]
         return comparison.compare(sides, name_input=self._name_input, find_path=self._studio.store.path)
 
-    def choose(
-        self, *which: int | str | Generation | Image | Sweep | Pending, wait: bool = False
-    ) -> list[tuple[Run, int | None]]:
+    def choose(self, *which: object, wait: bool = False) -> list[tuple[Run, int | None]]:
         """Return runs, each once, with the number of the image if an id names an image.
 
-        With `wait`, runs in flight are waited for.
-
-        `history.choose("2-5, 7", fox[1])`. Raises InvalidInput for a text that is not an id, NotInHistory for
-        a run that does not exist.
+        `history.choose("2-5, 7", fox[1])`. With `wait`, runs in flight are waited for. Raises InvalidInput
+        for a text that is not an id, NotInHistory for a run that does not exist.
         """
         chosen: dict[tuple[str, int | None], tuple[Run, int | None]] = {}
-        finished = [value.result() if isinstance(value, Pending) else value for value in which]
-        for item in (
-            item for value in finished for item in (value if isinstance(value, Sweep) else (value,))
-        ):
-            text = item.id if isinstance(item, (Generation, Image)) else self._to_id(item)
-            chosen |= {(run.id, image): (run, image) for run, image in self._studio.find_all(text, wait=wait)}
+        for value in which:
+            for text in list_ids(self._to_id(value) if isinstance(value, int) else value):
+                found = self._studio.find_all(text, wait=wait)
+                chosen |= {(run.id, image): (run, image) for run, image in found}
         return list(chosen.values())
 
-    def _choose_runs(self, which: Sequence[int | str | Generation | Image | Sweep | Pending]) -> list[Run]:
+    def _choose_runs(self, which: Sequence[object]) -> list[Run]:
         return list({run.id: run for run, _image in self.choose(*which)}.values())
 
     def _name_input(self, image: Input) -> str:
@@ -305,7 +301,7 @@ class History(Sequence[Generation]):
 
     def select(
         self,
-        which: Sequence[int | str | Generation | Image | Sweep | Pending] = (),
+        which: Sequence[object] | None = None,
         *,
         session: str | None = None,
         before: str | date | None = None,
@@ -314,18 +310,21 @@ class History(Sequence[Generation]):
 
         With both, those of the session from before the date. Raises NotInHistory.
         """
-        if which:
+        if which is not None:
             return [run for run in self._choose_runs(which) if not run.forgotten]
         end = read_date(before, "before") if before is not None else None
         if session and not self._studio.store.count(Query(session=session)):
             raise NotInHistory(_("There is no session {session!r}.", session=truncate(session, 40)))
         return self._studio.store.find(Query(session=session, before=end, remembered=True))
 
-    def forget(self, which: Sequence[int | str | Generation | Image | Sweep | Pending]) -> list[Run]:
-        """Delete prompt and images of these runs; number, time and cost stay. Raises NotInHistory."""
-        runs = self.select(which)
-        self._studio.store.forget([run.id for run in runs])
-        return runs
+    def forget(self, *which: object) -> list[str]:
+        """Delete prompt and images of these runs and return their ids; number, time and cost stay.
+
+        `history.forget(fox, "2-5")`; nothing given deletes nothing. Raises NotInHistory.
+        """
+        ids = [run.id for run in self.select(which)]
+        self._studio.store.forget(ids)
+        return ids
 
 
 @dataclass(frozen=True)

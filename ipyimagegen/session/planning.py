@@ -397,7 +397,7 @@ def _describe_unknown(run: Run) -> Message:
         return _("No image of the result of this request ({run}) can be shown. Nothing was sent.", run=run.id)
     if run.status is Status.PENDING and time.time() - run.created < LONGEST_CALL:
         return _(
-            "This request is in progress in another notebook, or was cut off there ({run}).",
+            "This request ({run}) is in progress in another kernel, or was cut off when its kernel ended.",
             run=run.id,
         )
     if run.shown:

@@ -135,6 +135,7 @@ class Batch:
         self.plan, self.calls, self.new = plan, tuple(calls), tuple(new)
         self.snapshot: Callable[[], Sweep] | None = None  # the results so far, as a sweep
         self._first = 0  # the calls before it have settled
+        self._cancelled = False
         self._lock = threading.Lock()
         self._queues: Mapping[Limiter, deque[Call]] = {}
         self._forget: Callable[[Call], None]
@@ -152,7 +153,7 @@ class Batch:
                     threads.append(run_in_background(work, "calls"))  # noqa: PERF401 - some may start
             except RuntimeError as error:  # the system has no thread left; those that run do the work
                 if not threads:
-                    self._call_off(queue, _("Not sent: {cause}.", cause=str(error).rstrip(".")))
+                    self._call_off(queue, list(queue), _("Not sent: {cause}.", cause=str(error).rstrip(".")))
 
     def _work_off(self, queue: deque[Call], limiter: Limiter, turn: threading.Lock) -> None:
         """Carry out the calls of a server in order, each as soon as it may be sent."""
@@ -166,30 +167,37 @@ class Batch:
                 return
             call.carry_out(permit)
 
-    def _call_off(self, queue: deque[Call], reason: str) -> None:
-        """Empty a queue; every call in it ends unsent, the last first, so that numbers are given back."""
+    def _call_off(self, queue: deque[Call], calls: Sequence[Call], reason: str) -> None:
+        """Take calls out of a queue; each ends unsent, the last first, so that numbers are given back."""
         with self._lock:
-            calls = list(queue)
-            queue.clear()
+            calls = [call for call in calls if call in queue]
             for call in reversed(calls):
+                queue.remove(call)
                 self._forget(call)  # first, so that nobody waits for it from now on
                 call.call_off(Detached(reason, remedy=Remedy.RUN_AGAIN))
 
     def stop(self) -> None:
-        """Stop sending: calls that wait here, and calls that an executor has not begun."""
+        """Stop sending: calls that wait here, and calls that an executor has not begun.
+
+        Calls that another batch waits for, too, go on.
+        """
         for queue in self._queues.values():
-            self._call_off(queue, STOPPED)
+            self._call_off(queue, [call for call in tuple(queue) if not call.shared], STOPPED)
         if self.plan.axes:  # a single call goes on
             for call in self.calls:
                 if not call.settled and not call.shared:
                     call.token.detach()
 
     def cancel(self) -> None:
-        """Cancel the calls that have begun, and start no others."""
+        """Cancel the calls that have begun, and start no others, as `stop`."""
         self.stop()
+        if self._cancelled:
+            return
+        self._cancelled = True
         for call in self.calls:
-            if not call.settled:
+            if not call.settled and not call.shared:
                 call.token.cancel()
+            call.holders -= 1
 
     def wait(self, seconds: float) -> bool:
         """Wait that long at most; return whether all calls have settled."""
@@ -309,7 +317,7 @@ class Scheduler:
         if planned.reused:
             return Call(planned, cached=planned.reused)
         if not plan.local.get("new") and (call := ledger.live(planned.request)):
-            call.shared = True
+            call.holders += 1
             call.token.attach()
             return call
         # Listed before the history is read: what another notebook adds meanwhile is a rival.

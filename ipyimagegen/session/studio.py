@@ -6,7 +6,6 @@ progress; all of them call `Studio.plan` and `Studio.carry_out`.
 
 from __future__ import annotations
 
-import atexit
 import os
 import time
 import weakref
@@ -22,9 +21,11 @@ from ipyimagegen.catalog import Registry
 from ipyimagegen.core import user_input
 from ipyimagegen.core.errors import (
     CallError,
+    Detached,
     ImagineError,
     InvalidOption,
     MissingKey,
+    NotSent,
     OverBudget,
     StoreError,
 )
@@ -56,6 +57,7 @@ from ipyimagegen.session.waiting import (
     gather_sweep,
     mark_unsent,
     show_status_line,
+    wait_at_exit,
     wait_for,
 )
 from ipyimagegen.sketch import create_app
@@ -102,6 +104,9 @@ class Studio:
         self.painter: Callable[[Result | Pending], None] | None = None
         self.progress: Callable[[bool | None], AbstractContextManager[ProgressDisplay | None]] = (
             show_status_line
+        )
+        self.outlast = (
+            wait_at_exit  # lets a program, or a cell that nobody watches, last as long as its calls
         )
         self.watchers: list[Callable[[Run], None]] = []  # called with each run that ends or is shown again
         self._warned_of_store = False
@@ -332,11 +337,12 @@ class Studio:
         with HeldInterrupts() as hold:
             batch = self._scheduler.start(plan, hold, self.cell() if in_cell else None, ends)
             batch.snapshot = partial(gather_sweep, batch, self)
-        if self.painter is None:  # a script ends when its calls have ended; a kernel ends at once
-            atexit.unregister(self.ledger.wait_for_all)
-            atexit.register(self.ledger.wait_for_all)
+        self.outlast(self.ledger.wait_for_all)
 
         def gather() -> Result:
+            if isinstance(batch.error, Detached):  # it was cancelled: nobody was interrupted here
+                message: str = batch.error.args[0]
+                raise NotSent(message, billed=False, remedy=batch.error.remedy)
             with self.keys.discreet():
                 return self._gather(batch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 import threading
@@ -296,6 +297,12 @@ def _to_generation(call: Call, studio: Studio) -> Generation:
     run = call.run if call.planned.unknown_outcome is None else studio.store.run(call.planned.answered or "")
     assert run is not None  # a request of unknown outcome has a record
     return studio.generation(run.replace(images=()), failure=call.error or status)
+
+
+def wait_at_exit(wait: Callable[[], None]) -> None:
+    """Wait once more, and once only, when the program ends."""
+    atexit.unregister(wait)
+    atexit.register(wait)
 
 
 def mark_unsent(work: Callable[P, T]) -> Callable[P, T]:

@@ -269,7 +269,7 @@ def test_hashes_that_lead_out_of_the_store(handed, home, network, sha256):
     ):
         with contextlib.suppress(ImagineError):
             command()
-    assert studio.history.forget([id_])
+    assert studio.history.forget(id_)
     assert outside.read_bytes() == IMAGE
     assert {path.stem for path in home.glob("images/*/*")} == {
         hashlib.sha256(path.read_bytes()).hexdigest() for path in home.glob("images/*/*")

@@ -4,7 +4,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from loopback import b64, image_bytes
+from loopback import b64, image_bytes, records
 
 FOX, CAT = image_bytes(64, 48, (200, 30, 30)), image_bytes(64, 48, (30, 30, 200))
 
@@ -12,9 +12,10 @@ FOX, CAT = image_bytes(64, 48, (200, 30, 30)), image_bytes(64, 48, (30, 30, 200)
 @pytest.fixture
 def lab(kernel, serve):
     """A kernel and a server that answers when it is let go, red for foxes and blue for others."""
-    go = threading.Event()
+    asked, go = threading.Event(), threading.Event()
 
     def answer(seen):
+        asked.set()
         assert go.wait(60)
         if "refused" in prompt(seen):
             return 400, {}, {"error": {"message": "no such thing", "code": "policy"}}
@@ -23,7 +24,7 @@ def lab(kernel, serve):
     server = serve(answer)
     entry = {"lab": {"base_url": server.base_url, "allow_http": True, "free": False}}
     kernel.run(f"%config Imagine.endpoints = {entry!r}\n%config Imagine.endpoint = 'lab'")
-    yield SimpleNamespace(kernel=kernel, server=server, go=go)
+    yield SimpleNamespace(kernel=kernel, server=server, asked=asked, go=go)
     go.set()
 
 
@@ -135,3 +136,82 @@ def test_a_pending_result_can_be_awaited(lab):
     threading.Timer(0.3, lab.go.set).start()
     cell = run(lab, "from ipyimagegen import imagine\n(await imagine('a red fox', wait=False)).prompt")
     assert cell.texts == ["'a red fox'"]
+
+
+def test_a_file_that_cannot_be_written_hides_no_image(lab, tmp_path):
+    cell = run(lab, "fox = %imagine --no-wait --save folder/fox.png a red fox")
+    (tmp_path / "folder").write_text("not a folder")
+    wait_for_all(lab, "fox")
+    assert len(cell.images) == 1
+    assert "a red fox" in cell.texts[1]
+    assert "folder" in cell.texts[2]
+
+
+def test_the_image_appears_in_its_cell_while_another_is_captured(lab):
+    cell = run(lab, "fox = %imagine --no-wait a red fox")
+    lab.go.set()
+    run(lab, f"%%capture captured\nfox.result()\n{FOLLOWED}")
+    assert run(lab, "print(len(captured.outputs))").texts == ["0\n"]
+    assert len(cell.images) == 1
+
+
+def test_originals_are_embedded_in_their_cell(lab):
+    run(lab, "%config Imagine.embed = 'original'")
+    cell = run(lab, "foxes = %imagine --no-wait --seed 1..3 a red fox")
+    other = run(lab, "print('meanwhile')")
+    wait_for_all(lab, "foxes")
+    assert len(cell.images) >= 1
+    assert len(other.outputs) == 1
+    assert "a red fox" in cell.texts[-1]
+
+
+@pytest.mark.parametrize("magic", ["%imagine_show fox", "%imagine_history fox", "%imagine_compare fox cat"])
+def test_it_is_an_id(lab, magic):
+    run(lab, "fox = %imagine --no-wait a red fox\ncat = %imagine --no-wait a cat")
+    lab.go.set()
+    assert run(lab, magic).error is None
+
+
+def test_a_rerun_shows_what_differs(lab):
+    lab.go.set()
+    run(lab, "%imagine a red fox")
+    assert "seed" in run(lab, "again = %imagine_rerun --no-wait --seed 3 -1").texts[-1]
+
+
+def test_a_python_call_that_nobody_watches_ends_with_its_cell(lab, home):
+    threading.Timer(0.3, lab.go.set).start()
+    lab.kernel.run(
+        "from ipyimagegen import imagine\nfoxes = [imagine(f'fox {n}', wait=False) for n in range(3)]"
+    )
+    assert [record["status"] for record in records(home).values()] == ["done"] * 3
+
+
+def test_a_cancelled_call_ends_no_other_and_no_kernel(lab):
+    code = (
+        "import asyncio\nfrom ipyimagegen import imagine\n%config Imagine.max_parallel = 1\n"
+        "first, second, third = (imagine(text, wait=False) for text in ('one', 'two', 'two'))\n"
+        "second.cancel()\nprint(third.done())"
+    )
+    assert run(lab, code).texts == ["False\n"]
+    run(lab, "third.cancel()")
+    lab.go.set()
+    ended = run(lab, "print(await asyncio.gather(first, third, return_exceptions=True))")
+    assert ended.error is None
+    assert "NotSent" in ended.texts[0]
+    assert run(lab, "print(third.status)").texts == ["not_sent\n"]
+
+
+def test_an_interrupt_ends_an_await(lab):
+    message = lab.kernel.start(
+        "from ipyimagegen import imagine\nawait imagine('a fox', wait=False)", watched=True
+    )
+    assert lab.asked.wait(20)
+    lab.kernel.interrupt()
+    assert lab.kernel.collect(message, timeout=20).kind == "CancelledError"
+    assert not lab.go.is_set()
+
+
+def test_under_a_display_id_it_is_waited_for(lab):
+    threading.Timer(0.3, lab.go.set).start()
+    code = "from ipyimagegen import imagine\nhandle = display(imagine('a fox', wait=False), display_id=True)"
+    assert len(run(lab, code).images) == 1

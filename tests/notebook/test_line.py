@@ -200,3 +200,11 @@ def test_an_expression_is_not_evaluated(word):
 
 def test_a_home_that_nobody_has_is_no_traceback():
     assert resolve_image("~nobody-here/x.png", {}, "inputs").thing == Path("~nobody-here/x.png")
+
+
+def test_the_name_of_a_file_has_variables_and_fields(kernel, tmp_path):
+    code = 'run = 7\n%imagine --size 64x64 --seed 3 --save "out/{run}-{seed:02d}-{index}.png" a fox'
+    assert kernel.run(code).error is None
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["7-03-1.png"]
+    assert kernel.run("%imagine --size 64x64 --save “out/狐 狸.png” a fox").error is None
+    assert (tmp_path / "out" / "狐 狸.png").is_file()

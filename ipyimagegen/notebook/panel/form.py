@@ -37,13 +37,13 @@ from ipyimagegen.core.template import Literal, list_groups, parse
 from ipyimagegen.core.text import escape_hidden, truncate
 from ipyimagegen.core.user_input import InputRefs, UserInput, parse_values
 from ipyimagegen.notebook.fronts import NEGATED, PANEL, SETTING
-from ipyimagegen.notebook.parser import AS_TYPED
 from ipyimagegen.notebook.tokenizer import split_pieces, write_word
 from ipyimagegen.session.inputs import MOST
 from ipyimagegen.session.studio import Studio
 
 BRACES = _("braces sent as typed: the panel does not expand {{red|blue}}, a cell does")
 BASIC = ("size", "aspect_ratio", "n", "seed", "quality")  # the others stand under "More options"
+_WITH_BRACES = ("save", "as_")  # options whose values have braces of their own
 _TRANSLATED = {"size", "aspect_ratio"}  # where either is supported, the other is translated into it
 _KINDS: Mapping[Kind, str] = {
     Kind.INTEGER: "number",
@@ -154,7 +154,7 @@ def _write_option(name: str, value: Values) -> str:
         words = (write_word(_escape_braces(_to_text(item)), apart=True) for item in values)
         return f"{option.flag} {','.join(words)}"
     if option.kind is not Kind.FLAG or value == DEFAULT:
-        text = str(value) if name in AS_TYPED else _escape_braces(_to_text(value))
+        text = str(value) if name in _WITH_BRACES else _escape_braces(_to_text(value))
         return f"{option.flag} {write_word(text)}"
     if value is True:
         return option.flag

@@ -33,7 +33,7 @@ from ipyimagegen.core.run import Run
 from ipyimagegen.core.text import DOT, escape_hidden, sanitize
 from ipyimagegen.core.user_input import UserInput
 from ipyimagegen.notebook import reports
-from ipyimagegen.notebook.display import PLAN, deliver_result, show_in, write_status
+from ipyimagegen.notebook.display import PLAN, bind_result, save_result, show_in, write_status
 from ipyimagegen.notebook.fronts import PANEL, load_labels
 from ipyimagegen.notebook.panel.attachments import Attachments, ImageFile
 from ipyimagegen.notebook.panel.form import Form, describe_choices
@@ -318,7 +318,8 @@ class Panel(anywidget.AnyWidget):
         if self._queue.unknown_outcome:
             lines.append(str(self._queue.unknown_outcome))
         try:
-            lines.append(deliver_result(result, plan.local, shell.user_ns if shell else {}))
+            bind_result(result, plan.local, shell.user_ns if shell else {})
+            lines.append(save_result(result, plan.local))
         finally:
             if self._cell:  # only plain outputs are saved with a notebook
                 show_in(self._cell, result)
