@@ -55,7 +55,7 @@ _RANGE = re.compile(r"\s*(-?\d{1,19})\s*\.\.\s*(-?\d{1,19})\s*")
 class InputRef:
     """An image as it was given, not yet opened; `name` is what messages call it."""
 
-    thing: Any
+    value: Any
     name: str
 
 
@@ -244,7 +244,7 @@ def _to_input_refs(name: str, value: object) -> tuple[InputRef, ...]:
                     option=OptionName(name),
                 )
             )
-        return tuple(InputRef(thing, f"{name}[{index}]") for index, thing in enumerate(value))
+        return tuple(InputRef(item, f"{name}[{index}]") for index, item in enumerate(value))
     return (InputRef(value, name),)
 
 
@@ -267,7 +267,7 @@ def from_run(run: Run, typed: UserInput, *, same_server: bool) -> UserInput:
         raise InvalidInput(_("Run {run} was forgotten; its prompt is gone.", run=run.id))
     if not run.request.inputs and not typed.inputs.get("image"):  # then a mask that is None means nothing
         given = {
-            name: refs for name, refs in typed.inputs.items() if not any(ref.thing is None for ref in refs)
+            name: refs for name, refs in typed.inputs.items() if not any(ref.value is None for ref in refs)
         }
         typed = replace(typed, inputs=given)
     stored: dict[str, Values] = {name: value for name, value in run.request.options.items() if name in SENT}

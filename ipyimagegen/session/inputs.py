@@ -80,7 +80,7 @@ def resolve_inputs(
     machine when `offline`.
     """
     image_refs, mask_refs = refs.get("image", ()), refs.get("mask", ())
-    if not image_refs and all(ref.thing is None for ref in mask_refs):
+    if not image_refs and all(ref.value is None for ref in mask_refs):
         return ResolvedInputs()
     if mask_refs and not image_refs:
         options = {"mask": OptionName("mask"), "image": OptionName("image")}
@@ -107,17 +107,17 @@ class _Resolver:
     seconds: float
 
     def resolve_image(self, ref: InputRef) -> ResolvedInput:
-        if isinstance(ref.thing, ResolvedInput):
-            return ref.thing
+        if isinstance(ref.value, ResolvedInput):
+            return ref.value
         thing, label, parent = self._find(ref)
         if isinstance(thing, Input):
             return ResolvedInput(input=thing, source=self._read_stored(thing))
         return _resolved(imaging.encode_input(thing, ref.name), label, parent)
 
     def resolve_mask(self, ref: InputRef, first: imaging.EncodedImage) -> ResolvedInput:
-        if isinstance(ref.thing, ResolvedInput):  # read again: it may have been made for another image
-            record = ref.thing.input
-            thing: object = ref.thing.source.data
+        if isinstance(ref.value, ResolvedInput):  # read again: it may have been made for another image
+            record = ref.value.input
+            thing: object = ref.value.source.data
             label, parent = record.label, record.parent
         else:
             thing, label, parent = self._find(ref)
@@ -129,7 +129,7 @@ class _Resolver:
 
     def _find(self, ref: InputRef) -> _Found:
         """Return what is behind a result, an id, a URL or a path."""
-        thing: Any = ref.thing.result() if isinstance(ref.thing, Pending) else ref.thing
+        thing: Any = ref.value.result() if isinstance(ref.value, Pending) else ref.value
         while isinstance(thing, (Generation, Sweep)):
             if len(thing) != 1:
                 variable = ref.name.removeprefix("{").removesuffix("}")

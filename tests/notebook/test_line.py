@@ -186,10 +186,10 @@ def test_a_file_beside_a_variable_of_its_first_name(tmp_path, monkeypatch):
     cat = type("Cat", (), {"raw": b"raw"})()
     for name in ("cat.png", "cat.raw"):
         Path(name).touch()
-    assert resolve_image("cat.png", {"cat": cat}, "inputs").thing == Path("cat.png")  # it has no .png
+    assert resolve_image("cat.png", {"cat": cat}, "inputs").value == Path("cat.png")  # it has no .png
     with pytest.raises(InvalidInput, match=r"\./cat\.raw"):  # it has .raw
         resolve_image("cat.raw", {"cat": cat}, "inputs")
-    assert resolve_image("cat.raw", {}, "inputs").thing == Path("cat.raw")
+    assert resolve_image("cat.raw", {}, "inputs").value == Path("cat.raw")
 
 
 @pytest.mark.parametrize("word", ["~mask", "-mask"])
@@ -199,7 +199,7 @@ def test_an_expression_is_not_evaluated(word):
 
 
 def test_a_home_that_nobody_has_is_no_traceback():
-    assert resolve_image("~nobody-here/x.png", {}, "inputs").thing == Path("~nobody-here/x.png")
+    assert resolve_image("~nobody-here/x.png", {}, "inputs").value == Path("~nobody-here/x.png")
 
 
 def test_the_name_of_a_file_has_variables_and_fields(kernel, tmp_path):
