@@ -249,6 +249,7 @@ def test_numbers_are_those_of_the_history(held, home):
     foxes = [studio.imagine(f"fox {number}") for number in range(3)]
     assert [studio.history.index(fox) for fox in foxes] == [fox.number for fox in foxes]
     assert studio.history[np.int64(-1)] == studio.history[-1] == foxes[-1]
+    assert studio.history.choose(np.int64(-1)) == studio.history.choose(-1)
 
 
 def test_forgetting_nothing_forgets_nothing(held, home):
@@ -258,3 +259,23 @@ def test_forgetting_nothing_forgets_nothing(held, home):
     assert studio.history.forget() == studio.history.forget([]) == []
     assert studio.history.forget("2") == [foxes[1].id]
     assert studio.history.forget([foxes[0], foxes[2]]) == [foxes[0].id, foxes[2].id]
+
+
+def test_a_sweep_of_unknown_outcome_has_a_status(serve, home):
+    server = serve(lambda seen: (500, {}, {"error": {"message": "broken"}}))
+    studio = make_studio(home, server)
+    with pytest.raises(e.OutcomeUnknown):
+        studio.imagine("a fox", seed=[1, 2])
+    again = studio.imagine("a fox", seed=[1, 2], wait=False)
+    assert (again.status, again.runs, again.done()) == (Status.UNKNOWN, (), True)
+    assert len(server.posts) == 2
+
+
+def test_a_queued_call_goes_on_for_another_and_is_sent_once(held, home):
+    studio = make_studio(home, held, max_parallel=1)
+    _first, *queued = [studio.imagine(text, wait=False) for text in ("one", "two", "two")]
+    assert held.came.acquire(timeout=60)
+    queued[0].cancel()
+    held.go.set()
+    assert len(queued[1].result(timeout=60)) == 1
+    assert len(held.requests) == 2

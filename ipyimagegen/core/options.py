@@ -497,7 +497,7 @@ def suggest_option(name: str, others: Iterable[str] = ()) -> str:
     if setting := _SETTING_FOR.get(name):
         return _(" It is a setting: {setting}", setting=setting)
     if name in PROMPT_NAMES:
-        return _(" The prompt stands without a name.")
+        return _(" The prompt has no option name.")
     if _KEY.fullmatch(name):
         return _(" No option takes a key. Keys belong in the environment or in a .env file.")
     names = [*OPTIONS, *others]

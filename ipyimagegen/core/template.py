@@ -190,10 +190,10 @@ def _find_expression_end(text: str, at: int) -> int:
 
 
 def _list_used(tree: ast.expr | None) -> tuple[str, ...]:
-    """Return the names of which one, if it is a variable, tells that an expression is meant as such.
+    """Return the names that mark an expression as Python if any of them is a variable.
 
-    It is the name that the expression begins with, or for a built-in function or a method of a text, such as
-    `len(items)` and `", ".join(items)`, any name in it.
+    This is the name that the expression begins with. For a built-in function and a method of a text, such as
+    `len(items)` and `", ".join(items)`, every name in the expression counts.
     """
     if tree is None:
         return ()

@@ -42,7 +42,7 @@ from ipyimagegen.session.scheduler import Batch
 from ipyimagegen.session.studio import Studio
 from ipyimagegen.session.waiting import CLEAR_LINE, INTERVAL, wait_for
 
-_INTERVAL_LATER = 1.0  # of a cell that has ended: there may be a hundred
+_INTERVAL_LATER = 1.0  # the same for cells that have ended: there may be a hundred
 PLAN = 0.8  # seconds for which a plan stands before the first status line
 _SHEET_INTERVAL = 1.0  # seconds, at least, between two sheets of a sweep
 _SHEET_SHARE = 10  # a sheet is drawn in at most a tenth of the time
@@ -126,7 +126,7 @@ def can_update(shell: InteractiveShell) -> bool:
     if not is_notebook(shell):
         return sys.stderr.isatty()
     parent = _get_parent(shell)
-    if "cellId" not in parent.get("metadata", {}) and "google.colab" not in sys.modules:
+    if not _names_cell(parent) and "google.colab" not in sys.modules:
         return False
     return not any(output.msg_id == parent["header"]["msg_id"] for output in _list_output_widgets())
 
@@ -135,6 +135,10 @@ def _get_parent(shell: InteractiveShell) -> Mapping[str, Any]:
     """Return the message that this thread answers; nothing outside a notebook."""
     parent: Mapping[str, Any] = getattr(shell, "parent_header", None) or {}
     return parent
+
+
+def _names_cell(parent: Mapping[str, Any]) -> bool:
+    return "cellId" in parent.get("metadata", {})
 
 
 def _list_output_widgets() -> list[Any]:
@@ -255,9 +259,9 @@ class Screen:
 
     @contextmanager
     def show_progress(self, shown: bool | None) -> Iterator[Painter | None]:
-        """Show the progress of a Python call where a person watches, and leave nothing of it behind.
+        """Show the progress of a Python call where a person watches, and clear it at the end.
 
-        The calls of other threads would disturb each other: they show it only where that is asked for.
+        Calls in other threads show their progress only when asked to: their lines would be mixed.
         """
         in_main = threading.current_thread() is threading.main_thread()
         painter = Painter(self, PYTHON) if (in_main if shown is None else shown) else None
@@ -354,17 +358,19 @@ class Painter:
         raised here. With `save` the result is saved as its options say.
         """
         local = pending.batch.plan.local if save else {}
-        if pending.done() or not (self._notebook and self._updates):
+        shell: Any = self._screen.shell
+        parent = _get_parent(shell)
+        # Whether Colab, which does not name the cell, updates outputs of a cell that has ended is not known.
+        if pending.done() or not (self._updates and _names_cell(parent)):
             self.show_result(self._wait(pending))
             if saved := save_result(pending.result(), local):
                 show_text(saved)
             return
-        shell: Any = self._screen.shell
-        self._interval, outputs = _INTERVAL_LATER, CellOutputs(shell.kernel, _get_parent(shell))
+        self._interval = _INTERVAL_LATER
         self._show_progress(pending.batch)
         prompt = pending.batch.plan.prompt or pending.batch.plan.calls[0].request.prompt
         self._put(1, ({"text/plain": truncate(prompt, 80)}, {}))  # below the image there will be a caption
-        self._show = outputs.show
+        self._show = CellOutputs(shell.kernel, parent).show
         run_in_background(partial(self._finish_later, pending, local), "follow")
 
     def _wait(self, pending: Pending) -> Result:
@@ -373,7 +379,7 @@ class Painter:
         return pending.result()
 
     def _finish_later(self, pending: Pending, local: Mapping[str, Value]) -> None:
-        """Await a pending result in a thread, which has nobody to raise an error to: it is shown."""
+        """Wait for a pending result in a thread, then show the result or its error."""
         try:
             result = self._wait(pending)
             self.show_result(result)

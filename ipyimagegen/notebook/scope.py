@@ -1,4 +1,4 @@
-"""The variables of the code that calls a magic: its locals, then its globals, as of an f-string there."""
+"""The variables of the code that calls a magic: its locals, then its globals, as an f-string sees them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _IS_FUNCTION = inspect.CO_OPTIMIZED  # the flag of code whose locals are no dict
 class Variables(ChainMap[str, Any]):
     """The locals and globals of a piece of code.
 
-    `hidden` are variables of the functions around it that it cannot see. A global of such a name is another
-    variable, and no variable of this code.
+    `hidden` holds the names of variables in enclosing functions that the code does not capture. A global of
+    the same name is a different variable, and is left out.
     """
 
     hidden: frozenset[str] = frozenset()

@@ -24,10 +24,10 @@ from ipyimagegen.results.sweep import Result, Sweep
 
 
 class Pending:
-    """The result of a request while its calls run in the background; it becomes the result itself.
+    """The result of a request whose calls run in the background.
 
-    Whatever a result has waits for it: `pending.prompt`, `pending[0].pil`, `pending.save(…)`. It can be used
-    as an input image, and its attributes in a prompt. The call goes on whether or not anybody waits.
+    The attributes and methods of the result wait for it: `pending.prompt`, `pending[0].pil`. A pending result
+    can be an input image, and its attributes can stand in a prompt. The calls go on if nobody waits.
 
         pending = imagine("a red fox", wait=False)
         fox = await pending                # or pending.result(timeout=60)
@@ -69,7 +69,7 @@ class Pending:
             return self._result
 
     def cancel(self) -> None:
-        """Give the calls up, unless another result waits for them, too.
+        """Abandon the calls, unless another result waits for them.
 
         Those that were sent may be billed; what has arrived is kept.
         """
@@ -77,7 +77,7 @@ class Pending:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The records of its runs as they are now; those that are not sent yet have a number, too."""
+        """The current records of its runs, which have a number before they are sent."""
         return tuple(call.run for call in self.batch.calls if not call.planned.unknown_outcome)
 
     @property
@@ -85,11 +85,15 @@ class Pending:
         """`pending` until the calls have ended; then the outcome, of a sweep `done` if an image came."""
         if not self.done():
             return Status.PENDING
-        statuses = [Status.NOT_SENT if call.unsent else call.run.status for call in self.batch.calls]
-        return Status.DONE if Status.DONE in statuses else statuses[0]
+        statuses = [run.status for run in self.runs]
+        if Status.DONE in statuses:
+            return Status.DONE
+        if any(call.unsent for call in self.batch.calls):
+            return Status.NOT_SENT
+        return next(iter(statuses), Status.UNKNOWN)
 
     def __await__(self) -> Awaiting[Any, None, Result]:
-        while not self.done():  # an interrupt or a cancelled task ends the wait at the next look
+        while not self.done():  # an interrupt or a cancelled task ends the wait after one step
             yield from asyncio.sleep(POLL).__await__()
         return self.result()
 

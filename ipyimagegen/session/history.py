@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -221,7 +221,7 @@ class History(Sequence[Generation]):
         """
         chosen: dict[tuple[str, int | None], tuple[Run, int | None]] = {}
         for value in which:
-            for text in list_ids(self._to_id(value) if isinstance(value, int) else value):
+            for text in list_ids(self._to_id(int(value)) if isinstance(value, Integral) else value):
                 found = self._studio.find_all(text, wait=wait)
                 chosen |= {(run.id, image): (run, image) for run, image in found}
         return list(chosen.values())
@@ -238,11 +238,7 @@ class History(Sequence[Generation]):
 
     def list_edits(self, run: Run) -> list[Run]:
         """Return the runs of this session that edited an image of this run."""
-        return [
-            other
-            for _n, other in self._studio.ledger.numbered()
-            if run.id in {to_run_id(image.parent or "") for image in other.request.inputs}
-        ]
+        return self.map_edits().get(run.id, [])
 
     def make_descent_sheet(self, run: Run) -> imaging.Preview | None:
         """Return the line of descent as a contact sheet, the oldest first, or None when there is none.
@@ -339,33 +335,22 @@ class Listing:
     elsewhere: int = 0
 
 
-COLUMNS = (
-    "number",
-    "id",
-    "created",
-    "endpoint",
-    "model",
-    "size",
-    "n",
-    "seed",
-    "status",
-    "cost",
-    "currency",
-    "prompt",
-)
-_HEADER = (
-    _("number"),
-    _("id"),
-    _("date and time"),
-    _("endpoint"),
-    _("model"),
-    _("size"),
-    "n",
-    _("seed"),
-    _("status"),
-    _("cost"),
-    _("prompt"),
-)
+# The columns of a data frame, with their headers in the table, where the currency stands with the cost.
+COLUMNS: Mapping[str, str] = {
+    "number": _("number"),
+    "id": _("id"),
+    "created": _("date and time"),
+    "endpoint": _("endpoint"),
+    "model": _("model"),
+    "size": _("size"),
+    "n": "n",
+    "seed": _("seed"),
+    "status": _("status"),
+    "cost": _("cost"),
+    "currency": "",
+    "prompt": _("prompt"),
+}
+_HEADER = tuple(header for header in COLUMNS.values() if header)
 
 
 def make_row(number: int | None, run: Run) -> dict[str, Any]:
@@ -396,7 +381,7 @@ def _write_row(number: int | None, run: Run, in_flight: Collection[str]) -> tupl
         "cost": _("unknown") if run.cost.basis == "unknown" else str(run.cost),
         "prompt": _("(forgotten)") if run.forgotten else truncate(run.request.prompt, 60),
     }
-    return tuple("" if row[name] is None else row[name] for name in COLUMNS if name != "currency")
+    return tuple("" if row[name] is None else row[name] for name, header in COLUMNS.items() if header)
 
 
 def describe_status(run: Run, in_flight: Collection[str]) -> str:

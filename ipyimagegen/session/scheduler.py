@@ -153,7 +153,8 @@ class Batch:
                     threads.append(run_in_background(work, "calls"))  # noqa: PERF401 - some may start
             except RuntimeError as error:  # the system has no thread left; those that run do the work
                 if not threads:
-                    self._call_off(queue, list(queue), _("Not sent: {cause}.", cause=str(error).rstrip(".")))
+                    reason = _("Not sent: {cause}.", cause=str(error).rstrip("."))
+                    self._call_off(queue, reason, keep_shared=False)
 
     def _work_off(self, queue: deque[Call], limiter: Limiter, turn: threading.Lock) -> None:
         """Carry out the calls of a server in order, each as soon as it may be sent."""
@@ -167,12 +168,16 @@ class Batch:
                 return
             call.carry_out(permit)
 
-    def _call_off(self, queue: deque[Call], calls: Sequence[Call], reason: str) -> None:
-        """Take calls out of a queue; each ends unsent, the last first, so that numbers are given back."""
+    def _call_off(self, queue: deque[Call], reason: str, *, keep_shared: bool) -> None:
+        """End the calls of a queue unsent, the last first, so that numbers are given back."""
         with self._lock:
-            calls = [call for call in calls if call in queue]
+            calls = list(queue)
+            kept = {call for call in calls if keep_shared and call.shared}
+            queue.clear()
+            queue.extend(call for call in calls if call in kept)
             for call in reversed(calls):
-                queue.remove(call)
+                if call in kept:
+                    continue
                 self._forget(call)  # first, so that nobody waits for it from now on
                 call.call_off(Detached(reason, remedy=Remedy.RUN_AGAIN))
 
@@ -182,7 +187,7 @@ class Batch:
         Calls that another batch waits for, too, go on.
         """
         for queue in self._queues.values():
-            self._call_off(queue, [call for call in tuple(queue) if not call.shared], STOPPED)
+            self._call_off(queue, STOPPED, keep_shared=True)
         if self.plan.axes:  # a single call goes on
             for call in self.calls:
                 if not call.settled and not call.shared:
